@@ -1,0 +1,122 @@
+"""The application: its routes, and what lives as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TypedDict
+
+import strawberry
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from api.database import engine_of
+from api.graphiql import graphiql_routes
+from api.graphql import GraphQLEndpoint
+from api.health import health_routes
+from api.log import RequestLog, request_id
+from api.settings import Settings
+from db import revisions
+from db.engine import check_server, failure_of
+from schema.build import create_schema
+from schema.context import Context
+
+_log = structlog.get_logger("catalograph.app")
+
+_RETRY_SECONDS = 1.0  # between two tries to reach a database that was away at the start
+
+
+class State(TypedDict):
+    """What every request can reach through `request.state`."""
+
+    engine: AsyncEngine
+    started: asyncio.Event  # set once the database was reached and is on the newest revision
+
+
+Startup = Callable[[AsyncEngine], Awaitable[None]]
+
+
+async def _nothing_more(_engine: AsyncEngine) -> None:
+    pass
+
+
+def create_app(
+    settings: Settings, *, schema: strawberry.Schema | None = None, on_start: Startup = _nothing_more
+) -> Starlette:
+    """The application on the database that `settings` name.
+
+    It starts without that database too, answers UNAVAILABLE meanwhile, and goes on trying. `on_start` runs once,
+    after the revisions; a database that is there delays the start until it is done.
+    """
+    return Starlette(
+        routes=[
+            Route("/", _to_explorer, methods=["GET"]),
+            Route("/graphql", GraphQLEndpoint(schema or create_schema(), _make_context, settings)),
+            *graphiql_routes(),
+            *health_routes(),
+        ],
+        middleware=[Middleware(RequestLog)],
+        lifespan=_lifespan(settings, on_start),
+    )
+
+
+def _make_context(request: Request[State]) -> Context:
+    return Context(engine=request.state["engine"], request_id=request_id(request.scope))
+
+
+async def _to_explorer(request: Request) -> RedirectResponse:
+    return RedirectResponse(request.scope.get("root_path", "") + "/graphiql")
+
+
+def _lifespan(settings: Settings, on_start: Startup) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[State]:
+        engine = engine_of(settings)
+        state = State(engine=engine, started=asyncio.Event())
+        reaching = None
+        if not await _reach(state, on_start):
+            reaching = asyncio.create_task(_keep_reaching(state, on_start))
+        try:
+            yield state
+        finally:
+            if reaching:
+                reaching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await reaching
+            await engine.dispose()
+
+    return lifespan
+
+
+async def _reach(state: State, on_start: Startup) -> bool:
+    """Try once to make the database ready. False when it is away; raises when it is there and will not do."""
+    engine = state["engine"]
+    try:
+        await check_server(engine)
+        await revisions.upgrade(engine)
+        await on_start(engine)
+    except Exception as error:
+        if failure_of(error) != "unavailable":
+            raise
+        _log.warning("database not reached", reason=str(error), retry_seconds=_RETRY_SECONDS)
+        return False
+    state["started"].set()
+    return True
+
+
+async def _keep_reaching(state: State, on_start: Startup) -> None:
+    """Try until the database is ready: one that comes late may still be starting, or be replaced."""
+    reached = False
+    while not reached:
+        await asyncio.sleep(_RETRY_SECONDS)
+        try:
+            reached = await _reach(state, on_start)
+        except Exception:  # noqa: BLE001 - whatever it is, the operator may mend it while the server runs
+            _log.exception("database cannot be used")
+    _log.info("database reached")

@@ -1,0 +1,1 @@
+"""Ingestion: from where descriptors are kept into the catalog."""

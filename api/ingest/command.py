@@ -1,0 +1,133 @@
+"""`catalograph ingest`: read files into the catalog, and say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.database import database, engine_of
+from api.ingest.files import FileSource, SourceError
+from api.ingest.run import OnProgress, RemovalsHeldError, Report
+from api.ingest.run import ingest as run
+from api.ingest.terminal import progress_bar, show, show_failure
+from api.settings import Settings, SettingsError
+from db import revisions
+from db.embedded import EmbeddedPostgresError
+from db.engine import DatabaseUnreachableError, ServerTooOldError, check_server, failure_of
+from db.rules.allowed import UNTRUSTED, AllowedKinds
+
+# What a source came to: its report, or why it has none.
+Outcome = Report | str
+
+
+def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> AllowedKinds | None:
+    try:
+        return AllowedKinds.of(value.split(",")) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--source", "name", metavar="NAME", help="Name of the source. Default: the folder, or the file.")
+@click.option("--kinds", callback=_kinds, metavar="A,B", help="Only these kinds; or, as -a,-b, all but these.")
+@click.option("--untrusted", is_flag=True, help="Give its relations no rights; no User, Group or the like in it.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
+@click.option("--allow-removals", is_flag=True, help="Remove however many entities are gone.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+def ingest(
+    paths: tuple[str, ...],
+    name: str | None,
+    kinds: AllowedKinds | None,
+    *,
+    untrusted: bool,
+    dry_run: bool,
+    allow_removals: bool,
+    as_json: bool,
+) -> None:
+    """Read catalog-info.yaml files into the catalog: files, folders, or globs in quotes.
+
+    Each PATH is a source of its own: what it does not declare any more is removed.
+    """
+    if name is not None and len(paths) > 1:
+        raise click.UsageError("--source names one source, and each path is one. A glob needs quotes: 'teams/*.yaml'.")
+    allowed = kinds or (UNTRUSTED if untrusted else None)
+    with _in_plain_words(), progress_bar() as on_progress:
+        sources = [FileSource.at(path, name=name, trusted=not untrusted, kinds=allowed) for path in paths]
+        with database(Settings.from_environ(os.environ)) as settings:
+            ingesting = _ingest_all(
+                engine_of(settings), sources, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
+            )
+            outcomes = asyncio.run(ingesting)
+    if as_json:
+        click.echo(_as_json(sources, outcomes))
+    for source, outcome in zip(sources, outcomes, strict=True):
+        if isinstance(outcome, str):
+            show_failure(source.name, outcome)
+        elif not as_json:
+            show(outcome, dry_run=dry_run)
+    if any(isinstance(outcome, str) for outcome in outcomes):
+        raise SystemExit(1)
+
+
+async def _ingest_all(
+    engine: AsyncEngine,
+    sources: Sequence[FileSource],
+    *,
+    dry_run: bool,
+    allow_removals: bool,
+    on_progress: OnProgress,
+) -> list[Outcome]:
+    """What each source came to; one that fails does not keep the others from it."""
+    outcomes: list[Outcome] = []
+    try:
+        await check_server(engine)
+        await revisions.upgrade(engine)
+        for source in sources:
+            try:
+                report = await run(
+                    engine, source, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
+                )
+            except (SourceError, RemovalsHeldError) as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append(report)
+    finally:
+        await engine.dispose()
+    return outcomes
+
+
+def _as_json(sources: Sequence[FileSource], outcomes: Sequence[Outcome]) -> str:
+    """One source's report as it is; several as `{"sources": [...]}`."""
+    objects = [
+        {"source": source.name, "error": outcome} if isinstance(outcome, str) else outcome.as_json()
+        for source, outcome in zip(sources, outcomes, strict=True)
+    ]
+    return orjson.dumps(objects[0] if len(objects) == 1 else {"sources": objects}).decode()
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    """Tell the operator what is wrong in a line, without a traceback."""
+    try:
+        yield
+    except (
+        SettingsError,
+        SourceError,
+        EmbeddedPostgresError,
+        ServerTooOldError,
+        DatabaseUnreachableError,
+    ) as error:
+        raise click.ClickException(str(error)) from error
+    except Exception as error:
+        if failure_of(error) != "unavailable":
+            raise
+        raise click.ClickException(
+            "The database went away meanwhile. What was not reported was not written."
+        ) from error

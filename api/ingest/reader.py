@@ -1,0 +1,171 @@
+"""Reading a source, file by file: in batches, without parsing again what has not changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files as resources
+
+from api.ingest.files import FileSource, Found, UnreadableError, find, includes, read, storable
+from api.ingest.locations import follow, followed_before
+from db.rules import descriptors
+from db.rules.placeholders import IncludeError
+from db.rules.records import Finding, Reading
+from db.staging import Known, KnownFile, KnownLocation, StagedFile, kept
+
+# So much is read before it is handed on.
+_BATCH_DOCUMENTS = 1_000
+_BATCH_BYTES = 4_000_000
+
+_OUTSIDE = "the link leads out of the source's root, and is not followed"
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a reading is."""
+
+    done: int = 0  # files
+    files: int = 0  # that are known of so far
+
+
+class Reader:
+    """One reading of a source. It blocks, so it belongs into a thread; never into two at a time."""
+
+    def __init__(self, source: FileSource, known: Known) -> None:
+        """`known` is what the catalog holds of the source's files."""
+        self._source = source
+        self._known = known
+        self._seen: set[str] = set()
+        self._waiting: list[str] = []
+        self._refused: list[StagedFile] = []
+        self._locations = _Locations(known.locations)
+        self._basis = _digest(rules_digest(), *(source.kinds.words if source.kinds else ()))
+        self.progress = Progress()
+
+    def batches(self) -> Iterator[list[StagedFile]]:
+        """All files of the source, and those that its Locations point to, each once.
+
+        Raises SourceError when the source is not there.
+        """
+        self._note(find(self._source))
+        self._waiting.sort(reverse=True)
+        batch: list[StagedFile] = []
+        documents = size = 0
+        while self._waiting:
+            file, length = self._read(self._waiting.pop())
+            batch.append(file)
+            documents += file.reading.documents
+            size += length
+            if documents >= _BATCH_DOCUMENTS or size >= _BATCH_BYTES:
+                yield batch
+                batch, documents, size = [], 0, 0
+        yield batch + self._refused
+
+    def again(self, paths: Iterable[str]) -> list[StagedFile]:
+        """Files read in full, whether they have changed or not."""
+        return [self._read(path, skip=False)[0] for path in paths]
+
+    def _note(self, found: Iterable[Found]) -> None:
+        """Remember files to read, each once; and what is none, as a finding."""
+        for each in found:
+            if each.path in self._seen:
+                continue
+            self._seen.add(each.path)
+            if each.outside:
+                self._refused.append(_refused(each.path, Finding("file-outside-root", "WARNING", _OUTSIDE, 1)))
+            elif each.unreadable:
+                self._refused.append(_refused(each.path, _unreadable(each.unreadable)))
+                self._note_all_below(each.path)
+            elif not storable(each.path):
+                reason = "its path is too long, or is not UTF-8"
+                self._refused.append(_refused(_shown(each.path), _unreadable(reason)))
+            else:
+                self._waiting.append(each.path)
+        self.progress.files = len(self._seen)
+
+    def _note_all_below(self, folder: str) -> None:
+        """Files that were in a folder which does not open now are not gone: reading them says why not."""
+        self._note(Found(path, path) for path in sorted(self._known.paths) if path.startswith(f"{folder}/"))
+
+    def _read(self, path: str, *, skip: bool = True) -> tuple[StagedFile, int]:
+        """A file, and its length in bytes."""
+        self.progress.done += 1
+        try:
+            content = read(self._source.root / path)
+        except UnreadableError as error:
+            file, content = _refused(path, _unreadable(str(error))), b""
+        else:
+            known = self._known.files.get(path) if skip else None
+            if known and self._is_unchanged(path, content, known):
+                counts = Reading(documents=known.documents, skipped=known.skipped)
+                return StagedFile(path, counts, known.digest, unchanged=True), len(content)
+            file = self._parsed(path, content)
+        self._note(self._locations.kept_by(file, self._source))
+        return file, len(content)
+
+    def _is_unchanged(self, path: str, content: bytes, known: KnownFile) -> bool:
+        include = includes(self._source.root, path)
+        try:
+            included = {name: sha256(include(name)).hexdigest() for name in known.included}
+        except IncludeError:
+            return False
+        return self._digest_of(content, included) == known.digest
+
+    def _parsed(self, path: str, content: bytes) -> StagedFile:
+        root = self._source.root
+        reading = descriptors.read(content, include=includes(root, path), kinds=self._source.kinds)
+        self._note(follow(root, path, reading))
+        points_on = any(record.graph_type == "Location" for record in reading.records)
+        stays = not reading.findings and not points_on
+        return StagedFile(path, reading, self._digest_of(content, reading.included) if stays else None)
+
+    def _digest_of(self, content: bytes, included: dict[str, str]) -> str:
+        words = (word for item in sorted(included.items()) for word in item)
+        return _digest(self._basis, sha256(content).hexdigest(), *words)
+
+
+class _Locations:
+    """The Locations that the catalog has. While one is kept, because its document is broken, it still points on."""
+
+    def __init__(self, locations: Iterable[KnownLocation]) -> None:
+        self._by_path: dict[str, list[KnownLocation]] = defaultdict(list)
+        self._by_ref = {location.ref: location for location in locations}
+        for location in self._by_ref.values():
+            self._by_path[location.path].append(location)
+
+    def kept_by(self, file: StagedFile, source: FileSource) -> list[Found]:
+        """Where those point that the broken documents of a file keep."""
+        refs = kept(file.reading)
+        if refs is None:
+            locations = self._by_path[file.path]
+        else:
+            locations = [self._by_ref[ref] for ref in refs if ref in self._by_ref]
+        return [found for kept in locations for found in followed_before(source.root, kept.path, kept.spec)]
+
+
+@cache
+def rules_digest() -> str:
+    """A digest of the rules themselves: files are read again when the program that judges them is another one."""
+    modules = sorted(resources("db.rules").iterdir(), key=lambda module: module.name)
+    return _digest(*(sha256(m.read_bytes()).hexdigest() for m in modules if m.name.endswith(".py")))
+
+
+def _digest(*words: str) -> str:
+    return sha256("\n".join(words).encode()).hexdigest()
+
+
+def _refused(path: str, finding: Finding) -> StagedFile:
+    return StagedFile(path, Reading(findings=[finding]))
+
+
+def _unreadable(reason: str) -> Finding:
+    hint = "What the file, or what is below the folder, gave before is kept until it can be read."
+    return Finding("file-unreadable", "ERROR", f"it cannot be read: {reason}", 1, hint=hint)
+
+
+def _shown(path: str) -> str:
+    """A path that the database cannot hold, as near as it can."""
+    return path.encode(errors="backslashreplace").decode()[:250]

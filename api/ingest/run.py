@@ -1,0 +1,154 @@
+"""One run of a source: its files are read, compared with the catalog, and what differs is written.
+
+All that a run writes becomes visible at once, by its last commit. One that dies before leaves the catalog as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.ingest.files import FileSource, SourceError
+from api.ingest.reader import Progress, Reader
+from db import locks, runs, sync
+from db.rules.changes import changed_fields
+from db.rules.records import Json
+from db.runs import Counts, Problem, Run
+from db.staging import Staging
+
+# A run that would remove more than both is held: more likely a folder is missing than so much was deleted.
+REMOVALS_ALWAYS_ALLOWED = 10
+SHARE_OF_REMOVALS_ALLOWED = 0.2
+
+PROBLEMS_SHOWN = 10
+
+Phase = Literal["waiting", "reading", "writing"]
+OnProgress = Callable[[Phase, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One entity that a dry run found different."""
+
+    kind: str  # CREATED, UPDATED or DELETED
+    ref: str
+    fields: tuple[str, ...]  # JSON pointers of what is different; empty for a new or a deleted one
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run amounts to; of a dry run, what it would."""
+
+    source: str
+    counts: Counts
+    problems: tuple[Problem, ...]  # the first few of them
+    seconds: float
+    held: bool = False  # only of a dry run: the run itself would raise RemovalsHeldError
+    changes: tuple[Changed, ...] = field(default=())  # of a dry run only
+
+    def as_json(self) -> dict[str, Json]:
+        """The report as one flat object."""
+        return {"source": self.source, **asdict(self.counts), "seconds": round(self.seconds, 3)}
+
+
+class RemovalsHeldError(Exception):
+    """A run that would remove suspiciously much, and therefore wrote nothing."""
+
+    def __init__(self, removed: int, held: int) -> None:
+        """`removed` of the `held` entities would go."""
+        super().__init__(
+            f"It would remove {removed:,} of the {held:,} entities of this source, so nothing was written."
+            " If that is right, run it again with --allow-removals.",
+        )
+
+
+def _unseen(_phase: Phase, _progress: Progress) -> None:
+    """Nobody looks."""
+
+
+async def ingest(
+    engine: AsyncEngine,
+    source: FileSource,
+    *,
+    dry_run: bool = False,
+    allow_removals: bool = False,
+    on_progress: OnProgress = _unseen,
+) -> Report:
+    """Bring the catalog to what the source says now.
+
+    A run of the same source that is under way is waited for. A dry run does it all and takes it back, so that it says
+    exactly what a run would do. Raises SourceError when the source is not there, and RemovalsHeldError.
+    """
+    started = time.monotonic()
+    if dry_run:
+        return await _dry_run(engine, source, started, on_progress)
+    async with engine.begin() as connection:
+        run = await runs.begin(connection, source)
+    if run.waits:
+        on_progress("waiting", Progress())
+    try:
+        async with engine.begin() as connection:
+            await locks.without_timeout(connection)
+            await locks.lock(connection, locks.of_source(source.name))
+            difference = await _read_and_compare(connection, source, run, on_progress)
+            if _is_suspicious(difference) and not allow_removals:
+                raise RemovalsHeldError(difference.removed, difference.held)  # noqa: TRY301 - rolls back
+            counts = await sync.write(connection, run, source, difference)
+    except BaseException as error:
+        await _record_failure(engine, run, error)
+        raise
+    async with engine.connect() as connection:
+        problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
+    return Report(source.name, counts, tuple(problems), time.monotonic() - started)
+
+
+async def _dry_run(engine: AsyncEngine, source: FileSource, started: float, on_progress: OnProgress) -> Report:
+    async with engine.connect() as connection, connection.begin() as transaction:
+        await locks.without_timeout(connection)
+        await locks.lock(connection, locks.of_source(source.name))
+        run = await runs.begin(connection, source)
+        difference = await _read_and_compare(connection, source, run, on_progress)
+        changes = [
+            Changed(change.kind, change.ref, tuple(changed_fields(change.before, change.after)))
+            async for change in sync.differences(connection)
+        ]
+        counts = await sync.write(connection, run, source, difference)
+        problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
+        await transaction.rollback()
+    seconds = time.monotonic() - started
+    return Report(source.name, counts, tuple(problems), seconds, _is_suspicious(difference), tuple(changes))
+
+
+async def _read_and_compare(
+    connection: AsyncConnection, source: FileSource, run: Run, on_progress: OnProgress
+) -> sync.Difference:
+    staging = await Staging.open(connection, run.source_id)
+    reader = Reader(source, await staging.known())
+    batches = reader.batches()
+    while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+        await staging.add(batch)
+        on_progress("reading", reader.progress)
+    await staging.analyze()
+    await staging.add(await asyncio.to_thread(reader.again, await staging.take_contested()))
+    on_progress("writing", reader.progress)
+    return await sync.compare(connection, run.source_id)
+
+
+def _is_suspicious(difference: sync.Difference) -> bool:
+    return difference.removed > max(REMOVALS_ALWAYS_ALLOWED, SHARE_OF_REMOVALS_ALLOWED * difference.held)
+
+
+async def _record_failure(engine: AsyncEngine, run: Run, error: BaseException) -> None:
+    told = isinstance(error, SourceError | RemovalsHeldError)
+    async with engine.begin() as connection:
+        await runs.stop(
+            connection,
+            run,
+            state="HELD" if isinstance(error, RemovalsHeldError) else "FAILED",
+            error=str(error) if told else f"It was stopped by {type(error).__name__}.",
+        )

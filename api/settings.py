@@ -1,0 +1,168 @@
+"""Every setting of the process, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from db.engine import connection_url
+
+PREFIX = "CATALOGRAPH_"
+# Names under the prefix that are read by the tests, not by the process.
+_TEST_NAMES = ("CATALOGRAPH_TEST_", "CATALOGRAPH_CHROMIUM")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: one line for each variable, with what is allowed. Secrets are never shown."""
+
+
+def _usable_url(value: str) -> str:
+    connection_url(value)
+    return value
+
+
+def _under_home(value: str | Path) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+FolderPath = Annotated[Path, BeforeValidator(_under_home)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """The settings. A field `port` is the variable CATALOGRAPH_PORT; only DATABASE_URL has no prefix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: Annotated[SecretStr, BeforeValidator(_usable_url)] | None = Field(
+        default=None,
+        description="URL of a Postgres 15 or later: `postgresql://user:password@host:5432/name?sslmode=require`. "
+        "Unset: an embedded Postgres, so that one command is enough to try it.",
+    )
+    data_dir: FolderPath = Field(
+        default=Path("~/.local/share/catalograph"),
+        validate_default=True,
+        description="Folder of the embedded Postgres. The default is where desktop programs keep a user's data "
+        "(`$XDG_DATA_HOME/catalograph` where that is set).",
+    )
+    postgres_bin_dir: FolderPath | None = Field(
+        default=None,
+        description="Folder with `postgres` and `initdb` for the embedded Postgres. "
+        "Unset: the binaries that are installed with the package.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Loopback, since nothing asks who is calling; others need `--insecure`.",
+    )
+    port: int = Field(
+        default=8080,
+        ge=0,
+        le=65535,
+        description="TCP port to listen on; 0 takes a free one. 8080 is what people expect of a local web server.",
+    )
+    body_limit: int = Field(
+        default=1_000_000,
+        ge=1000,
+        description="Longest request body, in bytes; longer ones are 413. "
+        "The longest sensible query with its variables is a tenth of that.",
+    )
+    token_limit: int = Field(
+        default=2000,
+        ge=100,
+        description="Most tokens in a GraphQL document. GraphiQL's introspection has about 300, a whole page 500.",
+    )
+    operation_timeout: Seconds = Field(
+        default=10,
+        description="Longest time for one operation, in seconds; then it is cancelled, its SQL too. "
+        "Longer than a statement may take, so that the statement's own error is seen.",
+    )
+    statement_timeout: Seconds = Field(
+        default=8,
+        description="Longest time for one SQL statement, in seconds; Postgres cancels it then.",
+    )
+    pool_size: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Most connections to Postgres of this process. One operation holds one for each statement "
+        "that runs, and Postgres allows 100 in all by default.",
+    )
+    pool_timeout: Seconds = Field(
+        default=2,
+        description="Longest wait for a free connection, in seconds; then the answer is UNAVAILABLE, "
+        "since a queue that grows helps nobody.",
+    )
+    pgbouncer: bool = Field(
+        default=False,
+        description="Whether DATABASE_URL leads to PgBouncer, or another pooler, in transaction mode: `true` or "
+        "`false`. Then no statement stays prepared, which is slower.",
+    )
+    shutdown_timeout: int = Field(
+        default=20,
+        ge=0,
+        le=3600,
+        description="Longest time for running requests to end after SIGTERM, in whole seconds; "
+        "under the 30 seconds that Kubernetes grants.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="Least level that is logged. At `info` there is one line for each request.",
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="`json` is one object on each line, `console` is for reading; "
+        "`auto` is `console` on a terminal and `json` elsewhere.",
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """The settings that `environ` gives. An empty value counts as unset.
+
+        Raises SettingsError, naming every variable that is unknown or has a value that is not allowed.
+        """
+        values = {name: environ[variable] for name, variable in variables() if environ.get(variable)}
+        if "data_dir" not in values and (data_home := environ.get("XDG_DATA_HOME")):
+            values["data_dir"] = str(Path(data_home) / "catalograph")
+        problems = list(_unknown_names(environ))
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            problems += (_problem(details) for details in error.errors(include_url=False))
+            raise SettingsError("\n".join(problems)) from None
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return settings
+
+
+def variables() -> Iterator[tuple[str, str]]:
+    """Each field's name with its environment variable: `("port", "CATALOGRAPH_PORT")`."""
+    for name in Settings.model_fields:
+        yield name, variable_of(name)
+
+
+def variable_of(field: str) -> str:
+    """The environment variable that sets `field`."""
+    return "DATABASE_URL" if field == "database_url" else PREFIX + field.upper()
+
+
+def _unknown_names(environ: Mapping[str, str]) -> Iterator[str]:
+    known = [variable for _, variable in variables()]
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in known or name.startswith(_TEST_NAMES):
+            continue
+        nearest = get_close_matches(name, known, n=1, cutoff=0)
+        yield f"{name}: there is no such setting; did you mean {nearest[0]}?"
+
+
+def _problem(details: ErrorDetails) -> str:
+    """One line: `CATALOGRAPH_PORT: 'http' must be a valid integer, unable to parse string as an integer`."""
+    field = str(details["loc"][0])
+    if field == "database_url":  # its value may hold a password
+        return f"DATABASE_URL: {details['ctx']['error']}"
+    return f"{variable_of(field)}: {details['input']!r} {details['msg'].replace('Input should', 'must')}"

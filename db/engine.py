@@ -1,0 +1,200 @@
+"""The way to Postgres: one engine for the process, made from DATABASE_URL in any of its spellings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Literal
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from uuid import uuid4
+
+import asyncpg
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from db import jsonb
+
+OLDEST_SERVER = 15
+
+_SCHEMES = frozenset({"postgres", "postgresql"})
+_SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+# Parameters of libpq's URLs that asyncpg reads too.
+_UNDERSTOOD = frozenset({
+    "application_name", "dbname", "host", "passfile", "password", "port", "sslcert", "sslcrl", "sslkey", "sslmode",
+    "sslpassword", "sslrootcert", "ssl_max_protocol_version", "ssl_min_protocol_version", "target_session_attrs",
+    "user",
+})  # fmt: skip
+# Parameters that providers put into the URLs they hand out, and that change nothing for asyncpg: it binds to the
+# channel when the server offers that, and knows no GSS encryption; how long a connection may take is ours to say.
+_DROPPED = frozenset({"channel_binding", "connect_timeout", "gssencmode"})
+
+
+class DatabaseURLError(ValueError):
+    """A DATABASE_URL that cannot be used. The message says why, and never holds a password."""
+
+
+class ServerTooOldError(Exception):
+    """The server is an older Postgres than the project runs on."""
+
+
+class DatabaseUnreachableError(Exception):
+    """No connection could be made; the cause says why."""
+
+
+def create_engine(
+    url: str,
+    *,
+    pool_size: int = 10,
+    pool_timeout: float = 2.0,
+    connect_timeout: float = 5.0,
+    statement_timeout: float = 8.0,
+    pgbouncer: bool = False,
+    application_name: str = "catalograph",
+) -> AsyncEngine:
+    """An engine for the database at `url`; it connects when it is first used. Times are in seconds.
+
+    With `pgbouncer` nothing outlives a transaction: no prepared statement is kept, and the statement's time is set in
+    each transaction, since a pooler in transaction mode takes neither as a start-up parameter.
+
+    A connection that cannot be made is DatabaseUnreachableError, a pool that stays exhausted for `pool_timeout` is
+    sqlalchemy.exc.TimeoutError; `failure_of` knows both. Raises DatabaseURLError.
+    """
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        connect_args={
+            "async_creator_fn": _connector(
+                connection_url(url),
+                connect_timeout=connect_timeout,
+                server_settings=_server_settings(application_name, None if pgbouncer else statement_timeout),
+                statement_cache_size=0 if pgbouncer else 100,
+            ),
+            # SQLAlchemy keeps its own cache of prepared statements above asyncpg's.
+            "prepared_statement_cache_size": 0 if pgbouncer else 100,
+            "prepared_statement_name_func": _unique_name if pgbouncer else None,
+        },
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        json_serializer=jsonb.encode_text,
+        json_deserializer=jsonb.decode,
+        hide_parameters=True,  # an error's text goes to the log, and values do not belong there
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    if pgbouncer:
+        event.listen(engine.sync_engine, "begin", _statement_timeout_setter(statement_timeout))
+    return engine
+
+
+def connection_url(url: str) -> str:
+    """`url` as asyncpg reads it, from any spelling: a `+driver`, `postgres://`, libpq's parameters, a socket's folder.
+
+    Raises DatabaseURLError for what Postgres would not understand, or would understand too late.
+    """
+    if "#" in url:
+        raise DatabaseURLError("it has an unescaped '#'; in a password that is written %23")
+    try:
+        parts = urlsplit(url)
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{host}").port
+    except ValueError:
+        raise DatabaseURLError("the host or the port is malformed; special characters are written %40") from None
+    if parts.scheme.partition("+")[0] not in _SCHEMES:
+        raise DatabaseURLError("it must begin with postgresql:// or postgres://")
+    query = urlencode(list(_understood(parts)))
+    return f"postgresql://{parts.netloc}{parts.path or '/'}{query and '?'}{query}"
+
+
+def _understood(parts: SplitResult) -> Iterator[tuple[str, str]]:
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in _DROPPED:
+            continue
+        if name == "pgbouncer":
+            raise DatabaseURLError("the parameter 'pgbouncer' is the setting CATALOGRAPH_PGBOUNCER here")
+        if name not in _UNDERSTOOD:
+            raise DatabaseURLError(f"the parameter {name!r} is not known; known are {', '.join(sorted(_UNDERSTOOD))}")
+        if name == "sslmode" and value not in _SSL_MODES:
+            raise DatabaseURLError(f"sslmode is one of {', '.join(sorted(_SSL_MODES))}")
+        yield name, value
+
+
+async def check_server(engine: AsyncEngine) -> None:
+    """Refuse a server that is too old.
+
+    Raises ServerTooOldError, or what connecting raises.
+    """
+    async with engine.connect() as connection:
+        version = int((await connection.execute(text("SHOW server_version_num"))).scalar_one())
+    if version < OLDEST_SERVER * 10_000:
+        raise ServerTooOldError(f"Postgres {version // 10_000} is too old: {OLDEST_SERVER} or later is needed")
+
+
+def failure_of(error: BaseException) -> Literal["unavailable", "timeout"] | None:
+    """Whether `error` means that the database is away or overloaded, or that it cancelled a slow statement."""
+    if isinstance(error, DatabaseUnreachableError | PoolTimeoutError | asyncpg.InterfaceError):
+        return "unavailable"
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return "unavailable"
+    state = _sqlstate(error)
+    if state == "57014":  # query_canceled: by statement_timeout
+        return "timeout"
+    if state.startswith(("08", "53", "57P")):  # connection, resources, shut down or starting up
+        return "unavailable"
+    return None
+
+
+def _sqlstate(error: BaseException) -> str:
+    """The five characters by which Postgres names an error; empty when it is not Postgres's."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", None) or ""
+
+
+def _connector(
+    dsn: str, *, connect_timeout: float, server_settings: dict[str, str], statement_cache_size: int
+) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
+    async def connect(**_: object) -> asyncpg.Connection[Any]:
+        try:
+            return await asyncpg.connect(
+                dsn,
+                timeout=connect_timeout,
+                server_settings=server_settings,
+                statement_cache_size=statement_cache_size,
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnreachableError(str(error) or type(error).__name__) from error
+
+    return connect
+
+
+def _server_settings(application_name: str, statement_timeout: float | None) -> dict[str, str]:
+    settings = {"application_name": application_name, "timezone": "UTC"}
+    if statement_timeout is not None:
+        settings["statement_timeout"] = _milliseconds(statement_timeout)
+        # A statement whose client has died is stopped within this time, not when it is done.
+        settings["client_connection_check_interval"] = "5000"
+    return settings
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def _statement_timeout_setter(seconds: float) -> Callable[[Connection], None]:
+    statement = f"SET LOCAL statement_timeout = {_milliseconds(seconds)}"
+
+    def set_statement_timeout(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return set_statement_timeout
+
+
+def _unique_name() -> str:
+    """A statement's name that no other client of the pooler's server connection has used."""
+    return f"__catalograph_{uuid4().hex}__"
+
+
+def _refuse_closed(connection: Any, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Let the pool replace a connection that the server has closed since; asking costs no round trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError

@@ -1,0 +1,1 @@
+"""What rows mean: pure functions and values, without I/O."""

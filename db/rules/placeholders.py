@@ -1,0 +1,155 @@
+"""`$text`, `$json` and `$yaml`: a mapping with one of these as its only key gives way to the content of a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from typing import NoReturn, Protocol, TypeAlias
+
+from db.rules.records import Json
+from db.rules.scalars import BrokenRuleError, check_text, finite, integer
+from db.rules.shown import shown
+from db.rules.yaml import MAX_BYTES, MAX_DEPTH, MAX_NODES, Path, YamlError, parse, split
+
+Report: TypeAlias = Callable[[Path, BrokenRuleError], None]
+
+
+class IncludeError(Exception):
+    """A file that a placeholder names cannot be had; the message is the reason, without the file's name."""
+
+
+class Include(Protocol):
+    """Reads a file that a descriptor names.
+
+    `path` is as written there: relative to the descriptor, or a URL. Raises IncludeError for what lies outside the
+    source's root, is missing or is too large.
+    """
+
+    def __call__(self, path: str) -> bytes:
+        """The bytes of the file."""
+        ...
+
+
+class Placeholders:
+    """Resolves the placeholders of one descriptor file; reads each file that they name once."""
+
+    def __init__(self, include: Include, spend: Callable[[int], None]) -> None:
+        self.included: dict[str, str] = {}  # path as written -> sha256 of the bytes, in hex
+        self._include = include
+        self._spend = spend  # told the size of each value that is filled in; raises where it is too much
+        self._values: dict[tuple[str, str], tuple[Json, int]] = {}
+
+    def resolved(self, value: Json, path: Path, report: Report) -> Json:
+        """`value` with its placeholders replaced; those that fail are reported and stay.
+
+        As in Backstage, a mapping with a `$` key of another name, or beside other keys, is left alone with all
+        that is in it, and so is what a placeholder gave.
+        """
+        if isinstance(value, list):
+            steps = enumerate(value)
+            return [self.resolved(v, (*path, i), report) if isinstance(v, dict | list) else v for i, v in steps]
+        if not isinstance(value, dict):
+            return value
+        if any(key.startswith("$") for key in value):
+            return self._replaced(value, path, report)
+        items = value.items()
+        return {k: self.resolved(v, (*path, k), report) if isinstance(v, dict | list) else v for k, v in items}
+
+    def _replaced(self, value: dict[str, Json], path: Path, report: Report) -> Json:
+        key = next(iter(value))
+        if len(value) != 1 or key not in _READERS:
+            return value
+        try:
+            return self._filled_in(key, value[key])
+        except BrokenRuleError as error:
+            report(path, error)
+            return value
+
+    def _filled_in(self, key: str, path: Json) -> Json:
+        if not isinstance(path, str) or not path:
+            raise BrokenRuleError("placeholder-unreadable", f"{key} names no file: {shown(path)} is not a path")
+        if (key, path) not in self._values:
+            value = _READERS[key](self._content(key, path), f"{key}: {shown(path)}")
+            self._values[key, path] = value, len(json.dumps(value))
+        value, size = self._values[key, path]
+        self._spend(size)
+        return value
+
+    def _content(self, key: str, path: str) -> bytes:
+        try:
+            content = self._include(path)
+        except IncludeError as error:
+            raise BrokenRuleError("placeholder-unreadable", f"{key}: {shown(path)} cannot be read: {error}") from None
+        if len(content) > MAX_BYTES:
+            reason = f"it has {len(content):,} bytes, {MAX_BYTES:,} are the most"
+            raise BrokenRuleError("placeholder-unreadable", f"{key}: {shown(path)} cannot be read: {reason}")
+        self.included[path] = sha256(content).hexdigest()
+        return content
+
+
+def _read_text(content: bytes, name: str) -> str:
+    try:
+        text = content.decode()
+        check_text(text)
+    except UnicodeDecodeError as error:
+        raise BrokenRuleError("placeholder-content", f"{name}: byte {error.start + 1} is not UTF-8") from None
+    except BrokenRuleError:
+        raise BrokenRuleError("placeholder-content", f"{name} contains a NUL character") from None
+    return text
+
+
+def _read_json(content: bytes, name: str) -> Json:
+    try:
+        value = json.loads(
+            _read_text(content, name),
+            parse_int=integer,
+            parse_float=lambda text: finite(text, float(text)),
+            parse_constant=_refuse_constant,
+        )
+        _check_json(value)
+    except RecursionError:
+        raise BrokenRuleError("placeholder-content", f"{name} nests more than {MAX_DEPTH} deep") from None
+    except json.JSONDecodeError as error:
+        raise BrokenRuleError("placeholder-content", f"{name} is not JSON: {error}") from None
+    except BrokenRuleError as error:
+        raise BrokenRuleError("placeholder-content", f"{name}: {error.message}") from None
+    return value
+
+
+def _read_yaml(content: bytes, name: str) -> Json:
+    try:
+        documents = [parse(chunk) for chunk in split(content)]
+    except YamlError as error:
+        raise BrokenRuleError("placeholder-content", f"{name}, line {error.line}: {error.message}") from None
+    if len(documents) != 1:
+        raise BrokenRuleError("placeholder-content", f"{name} has {len(documents)} documents instead of one")
+    return documents[0].value
+
+
+_READERS: dict[str, Callable[[bytes, str], Json]] = {"$text": _read_text, "$json": _read_json, "$yaml": _read_yaml}
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise BrokenRuleError("number-not-finite", f"{text} is no finite number")
+
+
+def _check_json(value: Json) -> None:
+    """Raise BrokenRuleError for what cannot be stored, and for more than a YAML document may have."""
+    level, nodes = [value], 0
+    for _ in range(MAX_DEPTH + 1):
+        nodes += len(level)
+        if nodes > MAX_NODES:
+            raise BrokenRuleError("too-many-nodes", f"more than {MAX_NODES:,} keys and values")
+        for text in level:
+            if isinstance(text, str):
+                check_text(text)
+        level = [child for node in level for child in _children(node)]
+    if level:
+        raise BrokenRuleError("too-deep", f"nests more than {MAX_DEPTH} deep")
+
+
+def _children(node: Json) -> list[Json]:
+    if isinstance(node, dict):
+        return [*node, *node.values()]
+    return node if isinstance(node, list) else []

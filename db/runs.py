@@ -1,0 +1,116 @@
+"""Sources and their runs: who is in the catalog, when it was read, and how that ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import locks
+from db.rules.allowed import AllowedKinds
+from db.tables import problem, source, source_run
+
+DIED = "It ended without a word: its process, or Postgres, was stopped."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where entities come from."""
+
+    name: str
+    type: str  # file, folder or glob
+    trusted: bool = True
+    kinds: AllowedKinds | None = None  # None: all
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One reading of a source that has begun."""
+
+    id: int
+    source_id: int
+    waits: bool  # another run of the same source is under way
+
+
+async def begin(connection: AsyncConnection, declared: Source) -> Run:
+    """Record that a run begins, and make the source if it is new; how it is trusted changes with `finish` only.
+
+    A run without an end, when no run holds the source's lock, is one that died: it is closed. One that merely waits
+    for the lock may be taken for dead; its own end puts that right.
+    """
+    alone = await locks.try_lock(connection, locks.of_source(declared.name))
+    values = {"type": declared.type, "trusted": declared.trusted, "kinds": _words(declared), "state": "RUNNING"}
+    added = insert(source).values(name=declared.name, **values)
+    upsert = added.on_conflict_do_update(index_elements=[source.c.name], set_={"state": "RUNNING"})
+    source_id = (await connection.execute(upsert.returning(source.c.id))).scalar_one()
+    if alone:
+        unfinished = (source_run.c.source_id == source_id) & source_run.c.finished_at.is_(None)
+        died = update(source_run).where(unfinished).values(finished_at=func.now(), error=DIED)
+        await connection.execute(died)
+    started = insert(source_run).values(source_id=source_id, started_at=func.now()).returning(source_run.c.id)
+    return Run((await connection.execute(started)).scalar_one(), source_id, waits=not alone)
+
+
+async def stop(connection: AsyncConnection, run: Run, *, state: Literal["FAILED", "HELD"], error: str) -> None:
+    """Record that a run ended without writing anything, and why."""
+    await connection.execute(
+        update(source_run).where(source_run.c.id == run.id).values(finished_at=func.now(), error=error),
+    )
+    newer = select(source_run.c.id).where(source_run.c.source_id == run.source_id, source_run.c.id > run.id)
+    latest = (source.c.id == run.source_id) & ~newer.exists()
+    await connection.execute(update(source).where(latest).values(state=state))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a run found and did. Documents, rejected and skipped count those of unchanged files too."""
+
+    documents: int
+    entities: int  # that the source holds after the run
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    rejected: int  # documents that gave no entity: a rule broken, or the ref taken
+    skipped: int  # documents of Kubernetes' own API groups
+    problems: int  # of the source after the run, dangling references included
+
+
+async def finish(connection: AsyncConnection, run: Run, declared: Source, counts: Counts) -> None:
+    """Record that a run has written all it had to; part of the transaction that wrote."""
+    finished = {name: getattr(counts, name) for name in Counts.__dataclass_fields__}
+    await connection.execute(
+        update(source_run)
+        .where(source_run.c.id == run.id)
+        .values(finished_at=func.clock_timestamp(), error=None, **finished),
+    )
+    await connection.execute(
+        update(source)
+        .where(source.c.id == run.source_id)
+        .values(type=declared.type, trusted=declared.trusted, kinds=_words(declared), state="IDLE"),
+    )
+
+
+class Problem(NamedTuple):
+    """One problem of a source, as a line for people."""
+
+    severity: str
+    rule: str
+    message: str
+    location: str | None
+    line: int | None
+
+
+async def first_problems(connection: AsyncConnection, source_id: int, *, most: int) -> list[Problem]:
+    """Some problems of a source: first those that kept a document out, then by place."""
+    columns = (problem.c[name] for name in Problem._fields)
+    errors_first = (problem.c.severity != "ERROR", problem.c.location, problem.c.line, problem.c.id)
+    listed = select(*columns).where(problem.c.source_id == source_id).order_by(*errors_first).limit(most)
+    return [Problem(*row) for row in await connection.execute(listed)]
+
+
+def _words(declared: Source) -> list[str] | None:
+    return None if declared.kinds is None else list(declared.kinds.words)

@@ -1,0 +1,185 @@
+"""The tables, as SQLAlchemy sees them. Revisions in `db/revisions` create and change them.
+
+    ref ──< relation >── ref            an interned name; everything that points at an entity points at its ref
+     │
+    entity ── document                  narrow typed columns; the whole metadata and spec beside them
+     │
+    source ──< source_run, source_file  where entities come from, each reading of it, each file's last digest
+     │
+    problem, change                     what is wrong now; everything that was ever written
+
+An entity's id is the id of its ref. A reference to something that does not exist is therefore a ref without an entity,
+and when the entity arrives, nothing that points at it has to change. Refs are never deleted.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData()
+
+# Text is compared byte by byte everywhere: the order of a page must not depend on the server's locale.
+Word = Text(collation="C")
+Instant = DateTime(timezone=True)
+
+
+ref = Table(
+    "ref",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("ref", Word, nullable=False, unique=True, comment="kind:namespace/name, lower case"),
+)
+
+source = Table(
+    "source",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Word, nullable=False, unique=True),
+    Column("type", Word, nullable=False, comment="file, folder or glob"),
+    Column("kinds", ARRAY(Word), comment="allowed kinds, lower case; `-user` is a refused one; null: all"),
+    Column("trusted", Boolean, nullable=False, comment="owner rights follow relations of trusted sources only"),
+    Column("state", Word, nullable=False, server_default="IDLE", comment="IDLE, RUNNING, FAILED or HELD"),
+    Column("created_at", Instant, nullable=False, server_default=text("now()")),
+)
+
+source_run = Table(
+    "source_run",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("source_id", ForeignKey("source.id", ondelete="CASCADE"), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    *(
+        Column(count, Integer, nullable=False, server_default="0")
+        for count in ("documents", "entities", "added", "changed", "removed", "unchanged", "rejected", "skipped", "problems")
+    ),
+    Column("error", Word),
+    Index("source_run_by_source", "source_id", "id"),
+)
+
+source_file = Table(
+    "source_file",
+    metadata,
+    Column("source_id", ForeignKey("source.id", ondelete="CASCADE"), nullable=False),
+    Column("path", Word, nullable=False, comment="relative to the source's root"),
+    Column("digest", Word, nullable=False, comment="of its bytes, of every file it includes, and of the rules that read it"),
+    Column("included", JSONB, nullable=False, comment="files that its placeholders read: {path: sha256}"),
+    Column("documents", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False, comment="those of them that are of Kubernetes' own API groups"),
+    PrimaryKeyConstraint("source_id", "path"),
+    comment="files that were read without a finding: while the digest stands, they need not be read again",
+)
+
+entity = Table(
+    "entity",
+    metadata,
+    Column("id", ForeignKey("ref.id"), primary_key=True, autoincrement=False),
+    Column("ref", Word, nullable=False, unique=True, comment="a copy of ref.ref"),
+    Column("graph_type", Word, nullable=False, comment="the GraphQL type that serves it"),
+    Column("api_version", Word, nullable=False),
+    Column("kind", Word, nullable=False, comment="kind, namespace and name as declared; ref is the lower-case form"),
+    Column("namespace", Word, nullable=False),
+    Column("name", Word, nullable=False),
+    Column("title", Word, nullable=False, comment="metadata.title, else the name"),
+    Column("description", Word),
+    Column("type", Word),
+    Column("lifecycle", Word),
+    Column("tags", ARRAY(Word), nullable=False),
+    Column("owner_id", BigInteger, comment="refs that spec.owner, system, domain and parent name, of any kind, existing or not"),
+    Column("system_id", BigInteger),
+    Column("domain_id", BigInteger),
+    Column("parent_id", BigInteger, comment="spec.parent, subcomponentOf or subdomainOf"),
+    Column("etag", Word, nullable=False),
+    Column("source_id", ForeignKey("source.id"), nullable=False),
+    Column("location", Word, nullable=False, comment="file, relative to the source's root"),
+    Column("document", Integer, nullable=False, comment="position in the file, from 1"),
+    Column("line", Integer, nullable=False, comment="from 1"),
+    Column("commit", Word),
+    Column("created_at", Instant, nullable=False, server_default=text("now()")),
+    Column("updated_at", Instant, nullable=False, server_default=text("now()")),
+    Index("entity_by_name", "name", "id"),
+    Index("entity_by_type_name", "graph_type", "name", "id"),
+    Index("entity_by_type_lifecycle_name", "graph_type", "lifecycle", "name", "id"),
+    Index("entity_by_owner", "owner_id", "name", "id"),
+    Index("entity_by_system", "system_id", "graph_type", "name", "id"),
+    Index("entity_by_domain", "domain_id", "name", "id"),
+    Index("entity_by_parent", "parent_id", "name", "id"),
+    Index("entity_by_source", "source_id", "location"),
+    Index("entity_by_updated_at", "updated_at", "name", "id"),
+    Index("entity_by_type_updated_at", "graph_type", "updated_at", "name", "id"),
+    Index("entity_by_kind", "kind", "name", "id"),
+    Index("entity_by_any_case_kind", text("lower(kind)"), "name", "id"),
+    Index("entity_by_tag", "tags", postgresql_using="gin"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("entity_id", ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("spec", JSONB, nullable=False),
+)
+
+relation = Table(
+    "relation",
+    metadata,
+    Column("source_id", BigInteger, nullable=False, comment="a ref, as are target_id and declared_by"),
+    Column("type", Word, nullable=False),
+    Column("target_id", BigInteger, nullable=False),
+    Column("declared_by", BigInteger, nullable=False, comment="the entity whose file says so: one of the two ends"),
+    Column("field", Word, comment="the spec field that says so; only where source_id = declared_by"),
+    Column("line", Integer, comment="in that entity's file, from 1"),
+    PrimaryKeyConstraint("source_id", "type", "target_id", "declared_by"),
+    Index("relation_by_declarer", "declared_by"),
+    comment="every relation in both directions",
+)
+
+problem = Table(
+    "problem",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Word, nullable=False, unique=True, comment="what makes it the same problem from run to run"),
+    Column("area", Word, nullable=False),
+    Column("rule", Word, nullable=False),
+    Column("severity", Word, nullable=False),
+    Column("message", Word, nullable=False),
+    Column("hint", Word),
+    Column("since", Instant, nullable=False, server_default=text("now()")),
+    Column("entity_id", BigInteger, comment="the ref it is about, whether that entity exists or not"),
+    Column("target_id", BigInteger, comment="the missing ref, of a dangling reference"),
+    Column("source_id", ForeignKey("source.id", ondelete="CASCADE")),
+    Column("location", Word),
+    Column("document", Integer),
+    Column("line", Integer),
+    Column("field", Word),
+    Index("problem_by_place", "location", "line", "id"),
+    Index("problem_by_entity", "entity_id", "location", "line", "id"),
+    Index("problem_by_target", "target_id"),
+    Index("problem_by_source", "source_id", "location"),
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True, comment="in the order of commits"),
+    Column("at", Instant, nullable=False, server_default=text("now()")),
+    Column("kind", Word, nullable=False, comment="CREATED, UPDATED or DELETED"),
+    Column("entity_id", BigInteger, nullable=False),
+    Column("by", Word, nullable=False, comment="who wrote: `source:<name>`"),
+    Column("before", JSONB, comment="{apiVersion, kind, metadata, spec}; null when created"),
+    Column("after", JSONB, comment="null when deleted"),
+    Index("change_by_entity", "entity_id", "seq"),
+)

@@ -1,0 +1,18 @@
+"""The schema, put together."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from schema.query import Query
+from schema.scalars import SCALARS
+from schema.types.entity import CustomEntity
+from schema.types.location import Location
+
+
+def create_schema() -> strawberry.Schema:
+    """The whole graph. Types that only interfaces lead to are named here."""
+    return strawberry.Schema(
+        Query,
+        types=[CustomEntity, Location],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )

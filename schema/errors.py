@@ -1,0 +1,248 @@
+"""Every error that a client of the graph can see, and how all others are masked.
+
+    CatalogError
+    ├── RequestError                nothing was run: the answer has no `data`
+    │   ├── BadRequest              BAD_REQUEST                  the body or a parameter has the wrong shape
+    │   ├── MethodNotAllowed        METHOD_NOT_ALLOWED           another HTTP method is needed
+    │   ├── NotAcceptable           NOT_ACCEPTABLE               no media type that the client takes
+    │   ├── RequestTooLarge         REQUEST_TOO_LARGE            the body or the address is too long
+    │   ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE       the body is not plain UTF-8 JSON
+    │   ├── ParseFailed             GRAPHQL_PARSE_FAILED         the document is not GraphQL
+    │   ├── TokenLimit              TOKEN_LIMIT                  the document has too many tokens
+    │   ├── ValidationFailed        GRAPHQL_VALIDATION_FAILED    the document does not fit the schema
+    │   └── OperationNotFound       OPERATION_NOT_FOUND          which operation to run is not clear
+    ├── BadUserInput                BAD_USER_INPUT               a variable or an argument has a value that is refused
+    ├── Timeout                     TIMEOUT                      it took longer than it may
+    ├── Unavailable                 UNAVAILABLE                  the database cannot be reached, or is overloaded
+    └── InternalError               INTERNAL                     a fault of ours; the log has it under the request id
+
+A lookup that finds nothing is not an error: the field is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from graphql import FieldNode, GraphQLError, GraphQLFormattedError
+
+from db.engine import failure_of
+
+
+class CatalogError(GraphQLError):
+    """An error that is meant for the client: its message and its `extensions.code` are sent as they are.
+
+    Raise one of the classes below from a resolver, a loader or the endpoint; whatever else is raised is masked.
+    """
+
+    code: ClassVar[str]
+    #: The HTTP status, when this error is the whole answer in `application/graphql-response+json`.
+    status: ClassVar[int]
+    #: Whether `application/json` sends that status too; GraphQL over HTTP wants 200 there for a well-formed request.
+    status_in_json: ClassVar[bool] = False
+
+    def __init__(self, message: str, **extensions: Any) -> None:
+        super().__init__(message, extensions={"code": self.code, **extensions})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that belong to the status."""
+        return {}
+
+    def all(self) -> list[GraphQLFormattedError]:
+        """What stands in the answer's `errors` when this is the whole answer."""
+        return [self.formatted]
+
+
+class RequestError(CatalogError):
+    """The request is refused before anything of it was run."""
+
+    status = 400
+
+
+class BadRequest(RequestError):
+    """The body, or a parameter in it, is not what GraphQL over HTTP describes."""
+
+    code = "BAD_REQUEST"
+    status_in_json = True
+
+
+class MethodNotAllowed(RequestError):
+    """This takes another HTTP method: `allow` lists them."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+    status_in_json = True
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`Allow`, as RFC 9110 demands for 405."""
+        return {"allow": self.allow}
+
+
+class NotAcceptable(RequestError):
+    """The Accept header leaves no media type that the graph can answer in."""
+
+    code = "NOT_ACCEPTABLE"
+    status = 406
+    status_in_json = True
+
+
+class RequestTooLarge(RequestError):
+    """The body is longer than the limit."""
+
+    code = "REQUEST_TOO_LARGE"
+    status = 413
+    status_in_json = True
+
+
+class UnsupportedMediaType(RequestError):
+    """The body's Content-Type or Content-Encoding is not one that the graph reads."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+    status_in_json = True
+
+
+class DocumentError(RequestError):
+    """graphql-core refused the document, for one reason or several."""
+
+    def __init__(self, reasons: Sequence[GraphQLError]) -> None:
+        super().__init__(reasons[0].message)
+        self.reasons = reasons
+
+    def all(self) -> list[GraphQLFormattedError]:
+        """Each of graphql-core's errors, with our code."""
+        return [_with_code(reason, self.code) for reason in self.reasons]
+
+
+class ParseFailed(DocumentError):
+    """The document is not GraphQL, or is nested deeper than the parser goes."""
+
+    code = "GRAPHQL_PARSE_FAILED"
+
+
+class TokenLimit(DocumentError):
+    """The document has more tokens than the limit."""
+
+    code = "TOKEN_LIMIT"
+
+
+class ValidationFailed(DocumentError):
+    """The document does not fit the schema."""
+
+    code = "GRAPHQL_VALIDATION_FAILED"
+
+
+class OperationNotFound(RequestError):
+    """The document has no operation of that name, or several and no name was given."""
+
+    code = "OPERATION_NOT_FOUND"
+
+
+class BadUserInput(CatalogError):
+    """A variable or an argument has a value that is refused; the message names it and says what is allowed."""
+
+    code = "BAD_USER_INPUT"
+    status = 400
+
+
+class Timeout(CatalogError):
+    """The operation, or one of its statements, took longer than it may."""
+
+    code = "TIMEOUT"
+    status = 504
+
+
+class Unavailable(CatalogError):
+    """The database cannot be reached, or all its connections stay busy; trying again later is right."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    status_in_json = True
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`Retry-After` in seconds: most outages are restarts."""
+        return {"retry-after": "1"}
+
+
+class InternalError(CatalogError):
+    """A fault of ours. The client gets the request id; the log has the rest."""
+
+    code = "INTERNAL"
+    status = 500
+    status_in_json = True
+
+
+def timeout() -> Timeout:
+    """The operation ran out of its time."""
+    return Timeout("The operation took too long and was cancelled")
+
+
+def unavailable() -> Unavailable:
+    """The database cannot answer now."""
+    return Unavailable("The database is not available, try again later")
+
+
+def internal_error(request_id: str) -> InternalError:
+    """What the client sees of any error that nobody foresaw."""
+    return InternalError("Internal error", requestId=request_id)
+
+
+def for_client(error: Exception, request_id: str) -> CatalogError:
+    """The error of the family that answers for `error`.
+
+    A member of the family answers for itself; a database that is away or slow is UNAVAILABLE or TIMEOUT; graphql-core's
+    complaints about variables and arguments are BAD_USER_INPUT; all else is INTERNAL and says nothing but the id.
+    """
+    cause = origin(error)
+    if isinstance(cause, CatalogError):
+        return cause
+    if isinstance(cause, GraphQLError) and isinstance(error, GraphQLError) and _is_about_input(error):
+        return BadUserInput(error.message)
+    match failure_of(cause):
+        case "timeout":
+            return timeout()
+        case "unavailable":
+            return unavailable()
+    return internal_error(request_id)
+
+
+def formatted(located: GraphQLError, answer: CatalogError) -> GraphQLFormattedError:
+    """`answer`, at the place in document and response that `located` names."""
+    return GraphQLError(
+        answer.message,
+        located.nodes,
+        located.source,
+        located.positions,
+        located.path,
+        extensions=answer.extensions,
+    ).formatted
+
+
+def origin(error: Exception) -> Exception:
+    """What was raised, below the wrappers that graphql-core puts around it to note the path."""
+    while isinstance(error, GraphQLError) and not isinstance(error, CatalogError) and error.original_error:
+        error = error.original_error
+    return error
+
+
+def _is_about_input(error: GraphQLError) -> bool:
+    """Whether graphql-core complains about a value that the client sent.
+
+    Of its own errors while it runs an operation, those about variables come before any field and have no path; those
+    about arguments point at the value in the document; the rest (a result that is no Int, a null where none may be)
+    point at the field, and are ours.
+    """
+    return error.path is None or any(not isinstance(node, FieldNode) for node in error.nodes or ())
+
+
+def _with_code(error: GraphQLError, code: str) -> GraphQLFormattedError:
+    formatted = error.formatted
+    formatted["extensions"] = {"code": code}
+    return formatted

@@ -1,0 +1,37 @@
+"""Global ids: what `Node.id` is made of.
+
+An id is opaque to clients: the base64url form of a letter for the sort of thing, and its key. An entity's key is its ref,
+so its id survives re-ingestion and a change of its GraphQL type.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from enum import Enum
+
+from schema.errors import BadUserInput
+
+
+class Sort(Enum):
+    """What an id can point at; the value is its letter."""
+
+    ENTITY = "e"
+    SOURCE = "s"
+    PROBLEM = "p"
+
+
+def encode(sort: Sort, key: str) -> str:
+    """The id of the thing with this key."""
+    return base64.urlsafe_b64encode(f"{sort.value}{key}".encode()).decode().rstrip("=")
+
+
+def decode(node_id: str) -> tuple[Sort, str]:
+    """The sort and key in an id; `BadUserInput` if it is none of ours."""
+    try:
+        padded = node_id.encode("ascii") + b"=" * (-len(node_id) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+        return Sort(text[:1]), text[1:]
+    except (ValueError, binascii.Error) as error:
+        message = f"{node_id[:80]!r} is not an id of this graph. Ids are opaque; to look up by name use `entity(ref:)`."
+        raise BadUserInput(message) from error

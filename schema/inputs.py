@@ -1,0 +1,146 @@
+"""GraphQL arguments, made from the pure classes of `db.rules`.
+
+A filter is written once, as a dataclass with a description on every field. This module gives its GraphQL input type, and
+turns a client's value back into the dataclass. What SQL gets is therefore checked here, in one place: no text over 10 kB,
+no NUL, no half surrogate, every ref whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.enum import StrawberryEnumDefinition
+from strawberry.types.field import StrawberryField
+from strawberry.types.unset import UNSET
+
+from db.rules.filters import Described
+from db.rules.refs import Ref, RefError
+from schema.errors import BadUserInput
+from schema.scalars import EntityRef
+
+MAX_TEXT = 10_000  # characters
+MAX_ITEMS = 1_000  # of a list in an argument
+
+_inputs: dict[str, type] = {}
+
+
+def graphql_type(hint: Any) -> Any:
+    """The annotation that Strawberry reads for a type hint of `db.rules`: `Ref | None` -> `EntityRef | None`."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        (inner,) = (part for part in parts if part is not types.NoneType)
+        return typing.Optional[graphql_type(inner)]  # noqa: UP045 - the inner type may be a forward reference
+    if origin is tuple:
+        return list[graphql_type(parts[0])]  # type: ignore[misc]
+    if hint is Ref:
+        return EntityRef
+    if dataclasses.is_dataclass(hint):
+        return _input_type(typing.cast("type", hint))
+    if isinstance(hint, type) and issubclass(hint, Described):
+        return _enum_type(hint)
+    return hint
+
+
+def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None) -> Any:
+    """A client's value as its hint has it: input objects as dataclasses, lists as tuples, refs parsed.
+
+    `name` is what an error calls it, and `kind` the kind of a ref that has none. Raises `BadUserInput`.
+    """
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if given is None or given is UNSET:
+        return None
+    if origin in (types.UnionType, typing.Union):
+        (inner,) = (part for part in parts if part is not types.NoneType)
+        return value_of(inner, given, name=name, kind=kind)
+    if origin is tuple:
+        if len(given) > MAX_ITEMS:
+            raise BadUserInput(f"`{name}` has {len(given)} items; at most {MAX_ITEMS} are read.")
+        return tuple(value_of(parts[0], item, name=name, kind=kind) for item in given)
+    if hint is Ref:
+        try:
+            return Ref.parse(_checked(given, name), kind=kind)
+        except RefError as error:
+            raise BadUserInput(f"`{name}`: {error}") from error
+    if dataclasses.is_dataclass(hint):
+        return _dataclass_value(typing.cast("type", hint), given, name)
+    return _checked(given, name) if isinstance(given, str) else given
+
+
+def graphql_name(name: str) -> str:
+    """`not_in` -> `notIn`; a trailing underscore only keeps Python's keywords apart."""
+    head, *tail = name.rstrip("_").split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
+DESCRIPTIONS = {
+    "ref": "Which one.",
+    "name": "Which one, by its name.",
+    "filter": "Only those that match.",
+    "order_by": "The keys to order by, the first first. Ties are broken by name and id, in the direction of the last key.",
+    "first": "How many to give, from the start or after `after`: 1 to 100, 20 by default.",
+    "after": "The cursor after which the page starts.",
+    "last": "How many to give, from the end or before `before`: 1 to 100.",
+    "before": "The cursor before which the page ends.",
+}
+
+
+def _input_type(cls: type) -> type:
+    """The Strawberry input of a dataclass; made once, and able to name itself."""
+    if cls.__name__ in _inputs:
+        return _inputs[cls.__name__]
+    made = type(cls.__name__, (), {"__annotations__": {}, "__module__": __name__})
+    _inputs[cls.__name__] = made
+    hints = typing.get_type_hints(cls)
+    for spec in dataclasses.fields(cls):
+        required = spec.default is dataclasses.MISSING
+        setattr(
+            made,
+            spec.name,
+            StrawberryField(
+                python_name=spec.name,
+                graphql_name=graphql_name(spec.name),
+                type_annotation=StrawberryAnnotation(graphql_type(hints[spec.name])),
+                description=spec.metadata["description"],
+                default=dataclasses.MISSING if required else UNSET if spec.default is None else spec.default,
+            ),
+        )
+        made.__annotations__[spec.name] = Any
+    return strawberry.input(made, name=cls.__name__, description=cls.__doc__)
+
+
+def _enum_type(cls: type[Described]) -> type[Described]:
+    if not hasattr(cls, "__strawberry_definition__"):
+        strawberry.enum(cls, description=cls.__doc__)
+        definition: StrawberryEnumDefinition = cls.__strawberry_definition__  # type: ignore[attr-defined]
+        for value in definition.values:
+            value.description = cls[value.name].description
+    return cls
+
+
+def _dataclass_value(cls: type, given: Any, name: str) -> Any:
+    hints = typing.get_type_hints(cls)
+    return cls(
+        **{
+            spec.name: value_of(
+                hints[spec.name],
+                getattr(given, spec.name),
+                name=f"{name}.{graphql_name(spec.name)}",
+                kind=spec.metadata.get("kind"),
+            )
+            for spec in dataclasses.fields(cls)
+        }
+    )
+
+
+def _checked(text: str, name: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise BadUserInput(f"`{name}` has {len(text)} characters; at most {MAX_TEXT} are read.")
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise BadUserInput(f"`{name}` holds a NUL or half a surrogate pair, which no text in the catalog has.")
+    return text

@@ -1,0 +1,161 @@
+"""How a type names its edges.
+
+    owner: Owner | None = edge(entities.owner_of, "The group or user that owns it.")
+    labels: list[KeyValue] = edges(documents.key_values("labels"), "Its labels.", order=("key",))
+    email: str | None = value(documents.spec_text("profile", "email"), "Its email address.")
+    dependents: EntityConnection = connection(relations.related("dependencyOf"), "What depends on it.")
+
+The first argument is a function of `db.queries`. Its keyword-only parameters become the field's arguments, under the names
+and types that they have there. Nothing is read but what is selected.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+from strawberry.types.unset import UNSET
+
+from db.queries.keyset import Key
+from db.rules.filters import EntityOrder
+from schema.inputs import DESCRIPTIONS, graphql_name, graphql_type, value_of
+from schema.levels.batch import EdgeLoader, Load, Parent, Rows
+from schema.levels.page import Page
+from schema.levels.statements import Body, keys_of
+from schema.paging import page_request
+
+ORDER = {"order_by": tuple[EntityOrder, ...] | None}
+FORWARD = {"first": int | None, "after": str | None}
+BACKWARD = {"last": int | None, "before": str | None}
+Descriptions = Mapping[str, str]
+NONE: Descriptions = {}
+
+
+def edge(body: Body, description: str, *, kind: str | None = None) -> Any:
+    """At most one row. `kind` is the default kind of a ref in its arguments."""
+    return EdgeField(body, description, kind=kind)
+
+
+def value(body: Body, description: str) -> Any:
+    """The first column of at most one row."""
+    return ValueField(body, description)
+
+
+def edges(body: Body, description: str, *, order: Sequence[str], arguments: Descriptions = NONE) -> Any:
+    """All rows, in the order of these columns. Only for lists that are short by nature."""
+    return ListField(body, description, order=order, arguments=arguments)
+
+
+def connection(
+    body: Body,
+    description: str,
+    *,
+    order: Sequence[str] = ("name", "id"),
+    both_ways: bool = False,
+    order_by: bool = False,
+    arguments: Descriptions = NONE,
+) -> Any:
+    """The rows in pages. The order ends in a column that is unique; `order_by` lets the client put others before it."""
+    paging = {**(ORDER if order_by else {}), **FORWARD, **(BACKWARD if both_ways else {})}
+    return ConnectionField(body, description, order=order, arguments=arguments, paging=paging)
+
+
+class EdgeField(StrawberryField):
+    """A field that a function of `db.queries` answers, with at most one row."""
+
+    def __init__(
+        self,
+        body: Body,
+        description: str,
+        *,
+        order: Sequence[str] = (),
+        kind: str | None = None,
+        arguments: Descriptions = NONE,
+        more: Mapping[str, Any] = NONE,
+    ) -> None:
+        super().__init__(description=description)
+        self.init = self.repr = self.compare = False
+        self._body, self._kind = body, kind
+        self._order = tuple(Key(column) for column in order)
+        hints = typing.get_type_hints(body)
+        named = {p.name: p for p in inspect.signature(body).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        self._hints = {name: hints[name] for name in named} | dict(more)
+        self.arguments = [
+            _argument(name, hint, named.get(name), {**DESCRIPTIONS, **arguments}[name])
+            for name, hint in self._hints.items()
+        ]
+        self._own = frozenset(named)
+
+    @property
+    def is_basic_field(self) -> bool:
+        """It is no attribute of its parent."""
+        return False
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the field answers for this parent, once its level's statement has run."""
+        asked = {
+            name: value_of(hint, kwargs.get(name), name=graphql_name(name), kind=self._kind)
+            for name, hint in self._hints.items()
+        }
+        parent = tuple(getattr(source, column) for column in keys_of(self._body))
+        return self._answer(info.context.edges, parent, asked)
+
+    async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
+        rows = await self._rows(loader, parent, asked)
+        return rows[0] if rows else None
+
+    async def _rows(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> list[Any]:
+        return await loader.load(Load(Rows(self._body, tuple(asked.items()), self._order), parent))
+
+
+class ValueField(EdgeField):
+    """A field that is the first column of that row."""
+
+    async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
+        rows = await self._rows(loader, parent, asked)
+        return rows[0][1] if rows else None  # the column before it says whose row it is
+
+
+class ListField(EdgeField):
+    """A field that is a list of all rows."""
+
+    async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
+        return await self._rows(loader, parent, asked)
+
+
+class ConnectionField(EdgeField):
+    """A field that is a page of the rows."""
+
+    def __init__(self, body: Body, description: str, *, paging: Mapping[str, Any], **rest: Any) -> None:
+        super().__init__(body, description, more=paging, **rest)
+
+    def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
+        own = tuple((name, value) for name, value in asked.items() if name in self._own)
+        keys = _keys(asked.get("order_by") or (), self._order)
+        request = page_request(keys, asked, about=f"{self.origin}.{self.python_name}{own}")
+        return Page(loader, self._body, own, parent, request)
+
+
+def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ...]:
+    """The keys that were asked for, then the field's own in the last one's direction, so that an index can give both."""
+    chosen = {one.field.value: Key(one.field.value, one.direction, one.nulls) for one in reversed(asked)}
+    ties = {key.column: replace(key, direction=asked[-1].direction) if asked else key for key in order}
+    keys = {one.field.value: chosen[one.field.value] for one in asked} | {c: k for c, k in ties.items() if c not in chosen}
+    return tuple(keys.values())
+
+
+def _argument(name: str, hint: Any, parameter: inspect.Parameter | None, description: str) -> StrawberryArgument:
+    default = parameter.default if parameter is not None else None
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=graphql_name(name),
+        type_annotation=StrawberryAnnotation(graphql_type(hint)),
+        description=description,
+        default=UNSET if default is None or default is inspect.Parameter.empty else default,
+    )

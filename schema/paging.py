@@ -1,0 +1,94 @@
+"""Pages: the arguments that ask for one, and the cursors that name places between them.
+
+A cursor holds the sort key of a row, so that a page costs the same wherever it is, and a fingerprint of the field and its
+other arguments, so that it cannot be used elsewhere by mistake.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from db.queries.keyset import Key, Place
+from schema.errors import BadUserInput
+
+DEFAULT_SIZE = 20
+MAX_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page of an ordered list. `size` rows are given, after `place` (None: from the end that `backward` says)."""
+
+    keys: tuple[Key, ...]
+    size: int = DEFAULT_SIZE
+    backward: bool = False
+    place: Place | None = None
+    fingerprint: str = ""
+
+    @property
+    def reading_order(self) -> tuple[Key, ...]:
+        """The order in which SQL reads: a page before a cursor is read from there backwards."""
+        return tuple(key.reversed() for key in self.keys) if self.backward else self.keys
+
+    def cursor(self, row: Any) -> str:
+        """The cursor of a row: its place in this order."""
+        values = [getattr(row, key.column) for key in self.keys]
+        payload = orjson.dumps([self.fingerprint, *(_written(value) for value in values)])
+        return base64.urlsafe_b64encode(payload).decode().rstrip("=")
+
+
+def page_request(keys: Sequence[Key], asked: dict[str, Any], *, about: str) -> PageRequest:
+    """The page that `first`, `after`, `last` and `before` ask for; `about` is what a cursor is bound to.
+
+    Raises `BadUserInput` for sizes out of range, for a mixture of both directions, and for a foreign cursor.
+    """
+    first, after, last, before = (asked.get(name) for name in ("first", "after", "last", "before"))
+    if last is not None and (first is not None or after is not None):
+        raise BadUserInput("A page is asked for with `first` and `after`, or with `last` and `before`, not with both.")
+    if before is not None and last is None:
+        raise BadUserInput("`before` needs `last`: how many to give before the cursor.")
+    for name, size in (("first", first), ("last", last)):
+        if size is not None and not 1 <= size <= MAX_SIZE:
+            raise BadUserInput(f"`{name}` is {size}; a page has 1 to {MAX_SIZE}.")
+    fingerprint = hashlib.blake2s(f"{about}{keys}".encode(), digest_size=6).hexdigest()
+    cursor = before if last is not None else after
+    return PageRequest(
+        keys=tuple(keys),
+        size=last if last is not None else first if first is not None else DEFAULT_SIZE,
+        backward=last is not None,
+        place=None if cursor is None else _place(cursor, fingerprint, keys),
+        fingerprint=fingerprint,
+    )
+
+
+def _place(cursor: str, fingerprint: str, keys: Sequence[Key]) -> Place:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        values = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        found, *place = values
+        place = [_read(value) for value in place]
+    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+        raise BadUserInput(f"{cursor[:80]!r} is not a cursor. A cursor comes from `edges` or `pageInfo`.") from error
+    if found != fingerprint or len(place) != len(keys):
+        raise BadUserInput("This cursor was made by another field, or with another filter or order.")
+    return tuple(place)
+
+
+def _written(value: Any) -> Any:
+    return {"at": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return datetime.fromisoformat(value["at"])
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("no text holds a NUL")
+    return value

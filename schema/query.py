@@ -1,0 +1,110 @@
+"""Where queries start."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Annotated, Any
+
+import strawberry
+
+from db.queries import entities as entity_queries
+from db.queries import problems as problem_queries
+from db.queries import sources as source_queries
+from db.rules.refs import Ref
+from schema import ids
+from schema.context import Context
+from schema.errors import BadUserInput
+from schema.inputs import MAX_ITEMS, value_of
+from schema.levels.edge import connection, edge
+from schema.scalars import EntityRef
+from schema.types.api import API, APIConnection
+from schema.types.component import Component, ComponentConnection
+from schema.types.entity import Entity, EntityConnection, ProblemConnection
+from schema.types.node import Node
+from schema.types.owner import Group, GroupConnection, User, UserConnection
+from schema.types.resource import Resource, ResourceConnection
+from schema.types.source import Source, SourceConnection
+from schema.types.system import Domain, DomainConnection, System, SystemConnection
+from schema.types.template import Template, TemplateConnection
+
+Info = strawberry.Info[Context, None]
+
+
+def _one(graph_type: str, description: str) -> Any:
+    return edge(entity_queries.typed_by_ref(graph_type), description, kind=graph_type.lower())
+
+
+def _many(graph_type: str, description: str) -> Any:
+    return connection(entity_queries.typed(graph_type), description, both_ways=True, order_by=True)
+
+
+def _node(info: Info, node_id: str) -> Awaitable[Any]:
+    sort, key = ids.decode(node_id)
+    loaders = info.context.loaders
+    loader = {
+        ids.Sort.ENTITY: loaders.entity_by_ref,
+        ids.Sort.SOURCE: loaders.source_by_name,
+        ids.Sort.PROBLEM: loaders.problem_by_key,
+    }[sort]
+    return loader.load(key)
+
+
+def _bounded(name: str, items: list[Any]) -> list[Any]:
+    if len(items) > MAX_ITEMS:
+        raise BadUserInput(f"`{name}` has {len(items)} items; at most {MAX_ITEMS} are read.")
+    return items
+
+
+@strawberry.type(description="Everything that can be asked.")
+class Query:
+    """The root of every query."""
+
+    @strawberry.field(description="Anything by its id; null where there is nothing of that id.")
+    async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]) -> Node | None:
+        """One lookup by key."""
+        return await _node(info, id)
+
+    @strawberry.field(description="Many things by their ids, in that order; null where there is nothing of that id.")
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids, at most 1,000.")],
+    ) -> list[Node | None]:
+        """One statement for each sort of thing."""
+        return await asyncio.gather(*(_node(info, node_id) for node_id in _bounded("ids", ids)))
+
+    entity: Entity | None = edge(entity_queries.by_ref, "The entity of this ref, of any kind: `component:default/dice-roller`.")
+
+    @strawberry.field(description="Many entities by their refs, in that order; null where none answers to a ref.")
+    async def entities_by_ref(
+        self,
+        info: Info,
+        refs: Annotated[list[EntityRef], strawberry.argument(description="Their refs with kinds, at most 1,000.")],
+    ) -> list[Entity | None]:
+        """One statement."""
+        wanted = value_of(tuple[Ref, ...], refs, name="refs")
+        return await info.context.loaders.entity_by_ref.load_many(str(ref) for ref in wanted)
+
+    entities: EntityConnection = connection(
+        entity_queries.every, "Entities of all kinds.", both_ways=True, order_by=True
+    )
+    component: Component | None = _one("Component", "The component of this ref; `component:` may be left out.")
+    components: ComponentConnection = _many("Component", "Components.")
+    api: API | None = _one("API", "The API of this ref; `api:` may be left out.")
+    apis: APIConnection = _many("API", "APIs.")
+    resource: Resource | None = _one("Resource", "The resource of this ref; `resource:` may be left out.")
+    resources: ResourceConnection = _many("Resource", "Resources.")
+    system: System | None = _one("System", "The system of this ref; `system:` may be left out.")
+    systems: SystemConnection = _many("System", "Systems.")
+    domain: Domain | None = _one("Domain", "The domain of this ref; `domain:` may be left out.")
+    domains: DomainConnection = _many("Domain", "Domains.")
+    group: Group | None = _one("Group", "The group of this ref; `group:` may be left out.")
+    groups: GroupConnection = _many("Group", "Groups.")
+    user: User | None = _one("User", "The user of this ref; `user:` may be left out.")
+    users: UserConnection = _many("User", "Users.")
+    template: Template | None = _one("Template", "The template of this ref; `template:` may be left out.")
+    templates: TemplateConnection = _many("Template", "Templates.")
+    problems: ProblemConnection = connection(
+        problem_queries.every, "Everything that is wrong, by file and line.", order=("location", "line", "id")
+    )
+    source: Source | None = edge(source_queries.by_name, "The source of this name.")
+    sources: SourceConnection = connection(source_queries.every, "Where entities come from.")

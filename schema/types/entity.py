@@ -1,0 +1,126 @@
+"""Entities: what all kinds share, and the kinds that have no type of their own."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from db.queries import documents, entities, problems, relations, sources
+from schema import ids
+from schema.levels.edge import connection, edge, edges, value
+from schema.scalars import JSON, EntityRef
+from schema.types.connection import Connection
+from schema.types.node import Node
+
+if TYPE_CHECKING:
+    from schema.types.owner import Owner
+    from schema.types.problem import Problem
+    from schema.types.source import Source
+
+OwnerRow = Annotated["Owner", strawberry.lazy("schema.types.owner")]
+SourceRow = Annotated["Source", strawberry.lazy("schema.types.source")]
+ProblemConnection = Connection[Annotated["Problem", strawberry.lazy("schema.types.problem")]]
+RelationConnection = Connection[Annotated["Relation", strawberry.lazy("schema.types.entity")]]
+EntityConnection = Connection[Annotated["Entity", strawberry.lazy("schema.types.entity")]]
+
+
+@strawberry.type(description="A key and its value.")
+class KeyValue:
+    """A label or an annotation."""
+
+    key: str = strawberry.field(description="The key, with its prefix: `backstage.io/kubernetes-id`.")
+    value: str = strawberry.field(description="The value.")
+
+
+@strawberry.type(description="A link that the entity declares.")
+class Link:
+    """An item of `metadata.links`."""
+
+    url: str = strawberry.field(description="Where it leads.")
+    title: str | None = strawberry.field(description="What to call it.")
+    icon: str | None = strawberry.field(description="The name of an icon.")
+    type: str | None = strawberry.field(description="What sort of link it is.")
+
+
+@strawberry.type(description="Where an entity was declared.")
+class EntityOrigin:
+    """The place of a document; its columns are the entity's."""
+
+    source: SourceRow = edge(sources.of_entity, "The source that holds it.")
+    location: str = strawberry.field(description="The file, relative to the source's root.")
+    line: int | None = strawberry.field(description="Where its document starts in the file, from 1.")
+    commit: str | None = strawberry.field(description="The commit that was read, where the source has commits.")
+
+
+@strawberry.interface(description="Anything in the catalog: what all kinds share.")
+class Entity(Node):
+    """A row of the entity table."""
+
+    @strawberry.field(description="Opaque; it encodes the ref, never the type, and survives re-ingestion.")
+    def id(self) -> strawberry.ID:
+        """From the ref."""
+        return strawberry.ID(ids.encode(ids.Sort.ENTITY, self.ref))
+
+    ref: EntityRef = strawberry.field(description="Its name for people and scripts: `kind:namespace/name`, lower case.")
+    kind: str = strawberry.field(description="Its kind, as declared: `Component`.")
+    namespace: str = strawberry.field(description="Its namespace, `default` where none is declared.")
+    name: str = strawberry.field(description="Its name, as declared.")
+    title: str = strawberry.field(description="Its title, or else its name.")
+    description: str | None = strawberry.field(description="What it is, in its owner's words.")
+    type: str | None = strawberry.field(description="`spec.type`: `service`, `openapi`, `squad`, ...")
+    lifecycle: str | None = strawberry.field(description="`spec.lifecycle`: `experimental`, `production`, `deprecated`, ...")
+    tags: list[str] = strawberry.field(description="Its tags, as declared.")
+    labels: list[KeyValue] = edges(
+        documents.key_values("labels"), "Its labels, by key.", order=("key",), arguments={"keys": "Only these keys."}
+    )
+    annotations: list[KeyValue] = edges(
+        documents.key_values("annotations"),
+        "Its annotations, by key.",
+        order=("key",),
+        arguments={"keys": "Only these keys."},
+    )
+    links: list[Link] = edges(documents.links_of, "Its links, as declared.", order=("position",))
+    spec: JSON = value(documents.spec_of, "The whole spec, as declared.")
+    metadata: JSON = value(documents.metadata_of, "The whole metadata, as declared.")
+    etag: str = strawberry.field(description="Changes whenever metadata or spec does.")
+    created_at: datetime = strawberry.field(description="When it first came into the catalog.")
+    updated_at: datetime = strawberry.field(description="When its metadata or spec last changed.")
+
+    @strawberry.field(description="Where it was declared.")
+    def origin(self) -> EntityOrigin | None:
+        """The same row, read as an origin."""
+        return self  # type: ignore[return-value]
+
+    owner_ref: EntityRef | None = value(entities.owner_ref_of, "Its owner as declared, also when nobody answers to it.")
+    owner: OwnerRow | None = edge(
+        entities.owner_of, "The group or user that owns it."
+    )
+    relations: RelationConnection = connection(
+        relations.of_entity,
+        "Its relations in both directions, by type and target. With a filter: those whose target exists and matches.",
+        order=("type", "target_ref"),
+        both_ways=True,
+        arguments={"type": "Only these types: `ownedBy`, `dependsOn`, `partOf`, ..."},
+    )
+    problems: ProblemConnection = connection(
+        problems.of_entity,
+        "What is wrong with it.",
+        order=("location", "line", "id"),
+        arguments={"owned": "Also what is wrong with what it owns."},
+    )
+
+
+@strawberry.type(description="One relation, seen from one of its ends.")
+class Relation:
+    """A row of the relation table, with the refs of both ends."""
+
+    type: str = strawberry.field(description="What it means: `ownedBy`, `dependsOn`, `partOf`, ...")
+    source_ref: EntityRef = strawberry.field(description="The end that it is seen from.")
+    target_ref: EntityRef = strawberry.field(description="The other end, whether it exists or not.")
+    source: Entity | None = edge(relations.source_of, "The entity that it is seen from.")
+    target: Entity | None = edge(relations.target_of, "The entity at the other end; null where none answers to that ref.")
+
+
+@strawberry.type(description="An entity of any other kind, served whole: see `spec`. A kind may get a type of its own later.")
+class CustomEntity(Entity):
+    """A kind that the schema does not know, or a known kind under another apiVersion."""

@@ -1,0 +1,66 @@
+"""Sources: where entities come from."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from db.queries import entities, sources
+from schema import ids
+from schema.levels.edge import edge, value
+from schema.types.connection import Connection
+from schema.types.node import Node
+
+SourceConnection = Connection[Annotated["Source", strawberry.lazy("schema.types.source")]]
+
+
+@strawberry.enum(description="What a source is doing.")
+class SourceState(Enum):
+    """The values of `source.state`."""
+
+    IDLE = strawberry.enum_value("IDLE", description="Nothing; its last run went well.")
+    RUNNING = strawberry.enum_value("RUNNING", description="Being read.")
+    FAILED = strawberry.enum_value("FAILED", description="Its last run failed; its entities are as they were before.")
+    HELD = strawberry.enum_value("HELD", description="Its last run would have removed too much, and changed nothing.")
+
+
+@strawberry.type(description="One reading of a source.")
+class SourceRun:
+    """A row of the source_run table."""
+
+    started_at: datetime = strawberry.field(description="When it began.")
+    finished_at: datetime | None = strawberry.field(description="When it ended; null while it runs.")
+    added: int = strawberry.field(description="How many entities were new.")
+    changed: int = strawberry.field(description="How many entities had changed.")
+    removed: int = strawberry.field(description="How many entities were gone.")
+    unchanged: int = strawberry.field(description="How many entities were as before.")
+    rejected: int = strawberry.field(description="How many documents broke a rule.")
+    error: str | None = strawberry.field(description="Why it failed or was held.")
+
+
+@strawberry.type(description="Somewhere that entities come from: a folder, a file, a glob.")
+class Source(Node):
+    """A row of the source table."""
+
+    @strawberry.field(description="Opaque; it encodes the name.")
+    def id(self) -> strawberry.ID:
+        """From the name."""
+        return strawberry.ID(ids.encode(ids.Sort.SOURCE, self.name))
+
+    name: str = strawberry.field(description="Its name: its root, unless it was given another.")
+    source_type: str = strawberry.field(description="What it is: `file`, `folder` or `glob`.")
+
+    @strawberry.field(description="What it is doing.")
+    def source_state(self) -> SourceState:
+        """The column, as an enum."""
+        return SourceState(self.state)  # type: ignore[attr-defined]
+
+    @strawberry.field(description="The kinds that it may declare, lower case; empty: all.")
+    def kinds(self) -> list[str]:
+        """The column, without null."""
+        return self.kinds or []  # type: ignore[return-value]
+
+    trusted: bool = strawberry.field(description="Whether owner rights follow the relations that it declares.")
+    last_run: SourceRun | None = edge(sources.last_run_of, "Its latest run, finished or not.")
+    entity_count: int = value(entities.count_of_source, "How many entities it holds.")

@@ -20,4 +20,5 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"CATALOGRAPH_PORT\"]}/healthz', timeout=2)"]
 ENTRYPOINT ["catalograph"]
-CMD ["serve", "--host", "0.0.0.0"]
+# On loopback, as everywhere: who may ask is the operator's to say, with --host and --insecure.
+CMD ["serve"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -63,11 +63,11 @@ class Parameters:
 class GraphQLEndpoint:
     """An ASGI app that answers GraphQL requests over `schema`.
 
-    `make_context` gives what resolvers see as `info.context`; it is called once for each operation that is run.
+    `make_context` gives what resolvers see as `info.context`, for as long as the operation runs.
     """
 
     def __init__(
-        self, schema: strawberry.Schema, make_context: Callable[[Request[Any]], object], settings: Settings
+        self, schema: strawberry.Schema, make_context: Callable[[Request[Any]], AbstractContextManager[object]], settings: Settings
     ) -> None:
         self._schema = schema
         self._make_context = make_context
@@ -118,10 +118,10 @@ class GraphQLEndpoint:
         raise MethodNotAllowed("GraphQL is asked by GET or POST", allow="GET, POST")
 
     async def _run(self, request: Request, operation: Operation, variables: dict[str, Any]) -> ExecutionResult:
-        context = self._make_context(request)
         async with _bounded(request.receive, self._settings.operation_timeout):
-            result = run(self._schema, operation, variables, context)
-            return await result if isawaitable(result) else result
+            with self._make_context(request) as context:
+                result = run(self._schema, operation, variables, context)
+                return await result if isawaitable(result) else result
 
 
 @asynccontextmanager

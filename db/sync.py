@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Column, DateTime, Text, text
+from sqlalchemy import Column, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -83,7 +83,7 @@ async def write(connection: AsyncConnection, run: Run, declared: Source, differe
     )
     await runs.finish(connection, run, declared, counts)
     entries = text(_ENTRIES).bindparams(by=f"source:{declared.name}", at=difference.at)
-    await changes.append(connection, entries.columns(*_ENTRY_COLUMNS))
+    await changes.append(connection, entries)
     return counts
 
 
@@ -345,7 +345,3 @@ _ENTRIES = """
     SELECT w.kind, r.id, CAST(:by AS text), CAST(:at AS timestamptz), w."before", w."after"
     FROM written w JOIN ref r USING (ref) ORDER BY w.ref
 """
-_ENTRY_COLUMNS = (
-    *(Column("kind", Text), Column("entity_id", BigInteger), Column("by", Text), Column("at", DateTime(timezone=True))),
-    *(Column("before", JSONB), Column("after", JSONB)),
-)

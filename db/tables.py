@@ -64,7 +64,17 @@ source_run = Table(
     Column("finished_at", Instant),
     *(
         Column(count, Integer, nullable=False, server_default="0")
-        for count in ("documents", "entities", "added", "changed", "removed", "unchanged", "rejected", "skipped", "problems")
+        for count in (
+            "documents",
+            "entities",
+            "added",
+            "changed",
+            "removed",
+            "unchanged",
+            "rejected",
+            "skipped",
+            "problems",
+        )
     ),
     Column("error", Word),
     Index("source_run_by_source", "source_id", "id"),
@@ -75,7 +85,9 @@ source_file = Table(
     metadata,
     Column("source_id", ForeignKey("source.id", ondelete="CASCADE"), nullable=False),
     Column("path", Word, nullable=False, comment="relative to the source's root"),
-    Column("digest", Word, nullable=False, comment="of its bytes, of every file it includes, and of the rules that read it"),
+    Column(
+        "digest", Word, nullable=False, comment="of its bytes, of every file it includes, and of the rules that read it"
+    ),
     Column("included", JSONB, nullable=False, comment="files that its placeholders read: {path: sha256}"),
     Column("documents", Integer, nullable=False),
     Column("skipped", Integer, nullable=False, comment="those of them that are of Kubernetes' own API groups"),
@@ -98,7 +110,11 @@ entity = Table(
     Column("type", Word),
     Column("lifecycle", Word),
     Column("tags", ARRAY(Word), nullable=False),
-    Column("owner_id", BigInteger, comment="refs that spec.owner, system, domain and parent name, of any kind, existing or not"),
+    Column(
+        "owner_id",
+        BigInteger,
+        comment="refs that spec.owner, system, domain and parent name, of any kind, existing or not",
+    ),
     Column("system_id", BigInteger),
     Column("domain_id", BigInteger),
     Column("parent_id", BigInteger, comment="spec.parent, subcomponentOf or subdomainOf"),

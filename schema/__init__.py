@@ -1,0 +1,1 @@
+"""The graph: its types, how they read the database, and its errors."""

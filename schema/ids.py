@@ -1,7 +1,7 @@
 """Global ids: what `Node.id` is made of.
 
-An id is opaque to clients: the base64url form of a letter for the sort of thing, and its key. An entity's key is its ref,
-so its id survives re-ingestion and a change of its GraphQL type.
+An id is opaque to clients: the base64url form of a letter for the sort of thing, and its key. An entity's key is its
+ref, so its id survives re-ingestion and a change of its GraphQL type.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """GraphQL arguments, made from the pure classes of `db.rules`.
 
-A filter is written once, as a dataclass with a description on every field. This module gives its GraphQL input type, and
-turns a client's value back into the dataclass. What SQL gets is therefore checked here, in one place: no text over 10 kB,
-no NUL, no half surrogate, every ref whole.
+A filter is written once, as a dataclass with a description on every field. This module gives its GraphQL input type,
+and turns a client's value back into the dataclass. What SQL gets is therefore checked here, in one place: no text over
+10 kB, no NUL, no half surrogate, every ref whole.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
-from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -19,7 +19,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
-from db.rules.filters import Described
+from db.rules.filters import Described, EntityOrderField, NullsOrder, OrderDirection, ProblemArea, Severity
 from db.rules.refs import Ref, RefError
 from schema.errors import BadUserInput
 from schema.scalars import EntityRef
@@ -42,8 +42,6 @@ def graphql_type(hint: Any) -> Any:
         return EntityRef
     if dataclasses.is_dataclass(hint):
         return _input_type(typing.cast("type", hint))
-    if isinstance(hint, type) and issubclass(hint, Described):
-        return _enum_type(hint)
     return hint
 
 
@@ -59,9 +57,7 @@ def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None) -> An
         (inner,) = (part for part in parts if part is not types.NoneType)
         return value_of(inner, given, name=name, kind=kind)
     if origin is tuple:
-        if len(given) > MAX_ITEMS:
-            raise BadUserInput(f"`{name}` has {len(given)} items; at most {MAX_ITEMS} are read.")
-        return tuple(value_of(parts[0], item, name=name, kind=kind) for item in given)
+        return tuple(value_of(parts[0], item, name=name, kind=kind) for item in bounded(given, name=name))
     if hint is Ref:
         try:
             return Ref.parse(_checked(given, name), kind=kind)
@@ -70,6 +66,13 @@ def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None) -> An
     if dataclasses.is_dataclass(hint):
         return _dataclass_value(typing.cast("type", hint), given, name)
     return _checked(given, name) if isinstance(given, str) else given
+
+
+def bounded(items: list[Any], *, name: str) -> list[Any]:
+    """The items; `BadUserInput` if they are too many."""
+    if len(items) > MAX_ITEMS:
+        raise BadUserInput(f"`{name}` has {len(items)} items; at most {MAX_ITEMS} are read.")
+    return items
 
 
 def graphql_name(name: str) -> str:
@@ -82,7 +85,7 @@ DESCRIPTIONS = {
     "ref": "Which one.",
     "name": "Which one, by its name.",
     "filter": "Only those that match.",
-    "order_by": "The keys to order by, the first first. Ties are broken by name and id, in the direction of the last key.",
+    "order_by": "The keys to order by. Ties are broken by name and id, in the direction of the last key.",
     "first": "How many to give, from the start or after `after`: 1 to 100, 20 by default.",
     "after": "The cursor after which the page starts.",
     "last": "How many to give, from the end or before `before`: 1 to 100.",
@@ -111,16 +114,7 @@ def _input_type(cls: type) -> type:
             ),
         )
         made.__annotations__[spec.name] = Any
-    return strawberry.input(made, name=cls.__name__, description=cls.__doc__)
-
-
-def _enum_type(cls: type[Described]) -> type[Described]:
-    if not hasattr(cls, "__strawberry_definition__"):
-        strawberry.enum(cls, description=cls.__doc__)
-        definition: StrawberryEnumDefinition = cls.__strawberry_definition__  # type: ignore[attr-defined]
-        for value in definition.values:
-            value.description = cls[value.name].description
-    return cls
+    return strawberry.input(made, name=cls.__name__, description=inspect.getdoc(cls))
 
 
 def _dataclass_value(cls: type, given: Any, name: str) -> Any:
@@ -144,3 +138,16 @@ def _checked(text: str, name: str) -> str:
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise BadUserInput(f"`{name}` holds a NUL or half a surrogate pair, which no text in the catalog has.")
     return text
+
+
+def _describe(enum: type[Described]) -> None:
+    """Make an enum of `db.rules` a GraphQL enum, in place."""
+    definition: StrawberryEnumDefinition = strawberry.enum(
+        enum, description=inspect.getdoc(enum)
+    ).__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = enum[value.name].description
+
+
+for _enum in (EntityOrderField, NullsOrder, OrderDirection, ProblemArea, Severity):
+    _describe(_enum)

@@ -7,9 +7,10 @@ from typing import Any
 
 from aiodataloader import DataLoader
 from sqlalchemy import Row, Select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.queries import entities, problems, sources
+from schema.ids import Sort
+from schema.levels.reading import Reader
 
 MAX_BATCH = 1_000
 
@@ -17,10 +18,15 @@ MAX_BATCH = 1_000
 class Loaders:
     """Every keyed loader, one line each."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.entity_by_ref = KeyedLoader(engine, entities.by_refs, "ref")
-        self.source_by_name = KeyedLoader(engine, sources.by_names, "name")
-        self.problem_by_key = KeyedLoader(engine, problems.by_keys, "key")
+    def __init__(self, reader: Reader) -> None:
+        self.entity_by_ref = KeyedLoader(reader, entities.by_refs, "ref")
+        self.source_by_name = KeyedLoader(reader, sources.by_names, "name")
+        self.problem_by_key = KeyedLoader(reader, problems.by_keys, "key")
+        self.node = {
+            Sort.ENTITY: self.entity_by_ref,
+            Sort.SOURCE: self.source_by_name,
+            Sort.PROBLEM: self.problem_by_key,
+        }
 
 
 class KeyedLoader(DataLoader[str, Row[Any] | None]):
@@ -28,13 +34,11 @@ class KeyedLoader(DataLoader[str, Row[Any] | None]):
 
     max_batch_size = MAX_BATCH
 
-    def __init__(self, engine: AsyncEngine, query: Callable[[list[str]], Select[Any]], column: str) -> None:
+    def __init__(self, reader: Reader, query: Callable[[list[str]], Select[Any]], column: str) -> None:
         super().__init__()
-        self._engine, self._query, self._column = engine, query, column
+        self._reader, self._query, self._column = reader, query, column
 
     async def batch_load_fn(self, keys: list[str]) -> list[Row[Any] | None]:
         """The rows in the order of the keys."""
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(self._query(keys))
-        by_key = {getattr(row, self._column): row for row in rows}
+        by_key = {getattr(row, self._column): row for row in await self._reader.rows(self._query(keys))}
         return [by_key.get(key) for key in keys]

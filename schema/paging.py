@@ -1,7 +1,7 @@
 """Pages: the arguments that ask for one, and the cursors that name places between them.
 
-A cursor holds the sort key of a row, so that a page costs the same wherever it is, and a fingerprint of the field and its
-other arguments, so that it cannot be used elsewhere by mistake.
+A cursor holds the sort key of a row, so that a page costs the same wherever it is, and a fingerprint of the field and
+its other arguments, so that it cannot be used elsewhere by mistake.
 """
 
 from __future__ import annotations

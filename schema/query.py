@@ -1,7 +1,6 @@
 """Where queries start."""
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import strawberry
@@ -10,10 +9,9 @@ from db.queries import entities as entity_queries
 from db.queries import problems as problem_queries
 from db.queries import sources as source_queries
 from db.rules.refs import Ref
-from schema import ids
+from schema import ids as node_ids
 from schema.context import Context
-from schema.errors import BadUserInput
-from schema.inputs import MAX_ITEMS, value_of
+from schema.inputs import bounded, value_of
 from schema.levels.edge import connection, edge
 from schema.scalars import EntityRef
 from schema.types.api import API, APIConnection
@@ -37,53 +35,41 @@ def _many(graph_type: str, description: str) -> Any:
     return connection(entity_queries.typed(graph_type), description, both_ways=True, order_by=True)
 
 
-def _node(info: Info, node_id: str) -> Awaitable[Any]:
-    sort, key = ids.decode(node_id)
-    loaders = info.context.loaders
-    loader = {
-        ids.Sort.ENTITY: loaders.entity_by_ref,
-        ids.Sort.SOURCE: loaders.source_by_name,
-        ids.Sort.PROBLEM: loaders.problem_by_key,
-    }[sort]
-    return loader.load(key)
+async def _node(info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]) -> Any:
+    sort, key = node_ids.decode(id)
+    return await info.context.loaders.node[sort].load(key)
 
 
-def _bounded(name: str, items: list[Any]) -> list[Any]:
-    if len(items) > MAX_ITEMS:
-        raise BadUserInput(f"`{name}` has {len(items)} items; at most {MAX_ITEMS} are read.")
-    return items
+async def _nodes(
+    info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids, at most 1,000.")]
+) -> Any:
+    wanted = [node_ids.decode(node_id) for node_id in bounded(ids, name="ids")]
+    return await asyncio.gather(*(info.context.loaders.node[sort].load(key) for sort, key in wanted))
+
+
+async def _entities_by_ref(
+    info: Info,
+    refs: Annotated[list[EntityRef], strawberry.argument(description="Their refs with kinds, at most 1,000.")],
+) -> Any:
+    wanted = value_of(tuple[Ref, ...], refs, name="refs")
+    return await info.context.loaders.entity_by_ref.load_many(str(ref) for ref in wanted)
 
 
 @strawberry.type(description="Everything that can be asked.")
 class Query:
     """The root of every query."""
 
-    @strawberry.field(description="Anything by its id; null where there is nothing of that id.")
-    async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]) -> Node | None:
-        """One lookup by key."""
-        return await _node(info, id)
+    node: Node | None = strawberry.field(resolver=_node, description="Anything by its id; null where there is none.")
+    nodes: list[Node | None] = strawberry.field(
+        resolver=_nodes, description="Many things by their ids, in that order; null where there is none."
+    )
+    entity: Entity | None = edge(
+        entity_queries.by_ref, "The entity of this ref, of any kind: `component:default/dice-roller`."
+    )
 
-    @strawberry.field(description="Many things by their ids, in that order; null where there is nothing of that id.")
-    async def nodes(
-        self,
-        info: Info,
-        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids, at most 1,000.")],
-    ) -> list[Node | None]:
-        """One statement for each sort of thing."""
-        return await asyncio.gather(*(_node(info, node_id) for node_id in _bounded("ids", ids)))
-
-    entity: Entity | None = edge(entity_queries.by_ref, "The entity of this ref, of any kind: `component:default/dice-roller`.")
-
-    @strawberry.field(description="Many entities by their refs, in that order; null where none answers to a ref.")
-    async def entities_by_ref(
-        self,
-        info: Info,
-        refs: Annotated[list[EntityRef], strawberry.argument(description="Their refs with kinds, at most 1,000.")],
-    ) -> list[Entity | None]:
-        """One statement."""
-        wanted = value_of(tuple[Ref, ...], refs, name="refs")
-        return await info.context.loaders.entity_by_ref.load_many(str(ref) for ref in wanted)
-
+    entities_by_ref: list[Entity | None] = strawberry.field(
+        resolver=_entities_by_ref, description="Many entities by their refs, in that order; null where there is none."
+    )
     entities: EntityConnection = connection(
         entity_queries.every, "Entities of all kinds.", both_ways=True, order_by=True
     )

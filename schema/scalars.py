@@ -23,7 +23,9 @@ def _read_instant(value: Any) -> datetime:
     except (TypeError, ValueError):
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise GraphQLError(f"A DateTime is an RFC 3339 text with an offset, such as 2026-11-22T10:00:00Z, not {value!r}.")
+        raise GraphQLError(
+            f"A DateTime is an RFC 3339 text with an offset, such as 2026-11-22T10:00:00Z, not {value!r}."
+        )
     return instant
 
 
@@ -37,8 +39,8 @@ SCALARS: dict[object, ScalarDefinition] = {
     EntityRef: strawberry.scalar(
         name="EntityRef",
         description=(
-            "The name of an entity: `kind:namespace/name`. It is printed in lower case; it is read in any case, without the "
-            "namespace where that is `default`, and without the kind where the field names one."
+            "The name of an entity: `kind:namespace/name`. It is printed in lower case; it is read in any case, "
+            "without the namespace where that is `default`, and without the kind where the field names one."
         ),
         serialize=str,
         parse_value=_read_ref,

@@ -34,6 +34,4 @@ def write_catalog(folder: Path, entities: int, *, per_file: int = 10) -> None:
 
 def component(n: int, entities: int) -> str:
     """The descriptor of component `n` of so many."""
-    return _COMPONENT.format(
-        n=n, tier=n % 4, squad=n % 97, a=(n * 7 + 1) % entities, b=(n * 13 + 5) % entities
-    )
+    return _COMPONENT.format(n=n, tier=n % 4, squad=n % 97, a=(n * 7 + 1) % entities, b=(n * 13 + 5) % entities)

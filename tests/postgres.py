@@ -6,13 +6,12 @@ template, which the first worker to need one makes; so a test pays for a copy (s
 """
 
 import fcntl
-import importlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,9 +19,8 @@ import asyncpg
 import pytest
 
 from db import embedded
-
-# Strategy FILE_COPY makes a clone a plain copy of files; the default writes each page to the log as well.
-_CLONE = 'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
+from db.engine import create_engine
+from db.revisions import upgrade
 
 
 @pytest.fixture(scope="session")
@@ -31,44 +29,46 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_users(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[int]:
-    """A descriptor of a file that all workers of this run, and only they, have locked for as long as they use Postgres."""
+def run_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory that the workers of this run share."""
     own = tmp_path_factory.getbasetemp()
-    run = own if worker_id == "master" else own.parent
-    with (run / "postgres-users").open("a") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        yield users.fileno()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_users: int, testrun_uid: str) -> Iterator[str]:
+def postgres(run_dir: Path, testrun_uid: str) -> Iterator[str]:
     """The URL of a database of the server, in which to create others."""
     if url := os.environ.get("CATALOGRAPH_TEST_DATABASE_URL"):
         yield url
         return
-    data_dir = Path(tempfile.gettempdir(), f"catalograph-test-{testrun_uid[:12]}")  # not pytest's: those are closed
-    data_dir.mkdir(exist_ok=True)
-    data_dir.chmod(0o755)
-    with embedded.running(data_dir, fsync=False) as server:
-        yield server.dsn
-    if is_last(postgres_users):
-        shutil.rmtree(data_dir)
+    data_dir = Path(tempfile.gettempdir(), f"catalograph-test-{testrun_uid[:12]}")  # pytest's own are closed to others
+    with shared(run_dir / "postgres-users") as is_last:
+        data_dir.mkdir(exist_ok=True)
+        data_dir.chmod(0o755)
+        with embedded.running(data_dir, fsync=False) as server:
+            yield server.dsn
+        if is_last():
+            shutil.rmtree(data_dir)
 
 
 @pytest.fixture(scope="session")
-async def template(postgres: str, postgres_users: int, testrun_uid: str) -> AsyncIterator[str]:
+async def template(
+    postgres: str,
+    run_dir: Path,
+    testrun_uid: str,
+    anyio_backend: str,  # noqa: ARG001 - with it anyio runs this fixture for tests that are not async, too
+) -> AsyncIterator[str]:
     """The name of a database with all tables and no rows; nothing may be connected to it while it is cloned."""
     name = f"catalograph_test_{testrun_uid[:12]}"
-    async with connected(postgres) as server:
-        await server.execute("SELECT pg_advisory_lock(hashtext($1))", name)  # until the connection ends
-        if not await server.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
-            await server.execute(f'CREATE DATABASE "{name}_unfinished"')
-            await make_template(database_at(postgres, f"{name}_unfinished"))
-            await server.execute(f'ALTER DATABASE "{name}_unfinished" RENAME TO "{name}"')
-    yield name
-    if is_last(postgres_users):
+    with shared(run_dir / "template-users") as is_last:
         async with connected(postgres) as server:
-            await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            await server.execute("SELECT pg_advisory_lock(hashtext($1))", name)  # until the connection ends
+            if not await server.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+                await make_template(postgres, server, name)
+        yield name
+        if is_last():
+            async with connected(postgres) as server:
+                await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -76,20 +76,23 @@ async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
     """The URL of a fresh database with all tables, for one test."""
     name = f"{template}_{uuid4().hex[:12]}"
     async with connected(postgres) as server:
-        await server.execute(_CLONE.format(name=name, template=template))
-        yield database_at(postgres, name)
+        await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield database_at(postgres, name)
+    async with connected(postgres) as server:
         await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-async def make_template(url: str) -> None:
-    """Bring an empty database to the newest revision."""
+async def make_template(url: str, server: asyncpg.Connection, name: str) -> None:
+    """Make a database of the newest revision; under its name it is complete."""
+    unfinished = f"{name}_unfinished"
+    await server.execute(f'DROP DATABASE IF EXISTS "{unfinished}" WITH (FORCE)')
+    await server.execute(f'CREATE DATABASE "{unfinished}"')
+    engine = create_engine(database_at(url, unfinished))
     try:
-        revisions = importlib.import_module("db.revisions")
-    except ModuleNotFoundError as missing:
-        if missing.name != "db.revisions":
-            raise
-        return
-    await revisions.upgrade(url)
+        await upgrade(engine)
+    finally:
+        await engine.dispose()
+    await server.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
 
 
 def database_at(url: str, name: str) -> str:
@@ -106,10 +109,21 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-def is_last(users: int) -> bool:
-    """Give up this worker's lock; whether no other worker has it. A worker that comes later waits for what follows."""
-    try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+@contextmanager
+def shared(lock: Path) -> Iterator[Callable[[], bool]]:
+    """Use something together with other workers.
+
+    Gives a function to call when this worker is done with it: whether no other worker uses it. If so, a worker that
+    comes later waits until the block has ended.
+    """
+
+    def is_last() -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield is_last

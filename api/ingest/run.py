@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.ingest.files import FileSource, SourceError
 from api.ingest.reader import Progress, Reader
 from db import locks, runs, sync
+from db.engine import failure_of
 from db.rules.changes import changed_fields
 from db.rules.records import Json
 from db.runs import Counts, Problem, Run
@@ -144,11 +145,16 @@ def _is_suspicious(difference: sync.Difference) -> bool:
 
 
 async def _record_failure(engine: AsyncEngine, run: Run, error: BaseException) -> None:
-    told = isinstance(error, SourceError | RemovalsHeldError)
-    async with engine.begin() as connection:
-        await runs.stop(
-            connection,
-            run,
-            state="HELD" if isinstance(error, RemovalsHeldError) else "FAILED",
-            error=str(error) if told else f"It was stopped by {type(error).__name__}.",
-        )
+    if isinstance(error, SourceError | RemovalsHeldError):
+        reason = str(error)
+    elif isinstance(error, asyncio.CancelledError):
+        reason = "It was interrupted."
+    else:  # the message of an unknown error may hold anything
+        reason = f"It was stopped by {type(error).__name__}."
+    state: Literal["HELD", "FAILED"] = "HELD" if isinstance(error, RemovalsHeldError) else "FAILED"
+    try:
+        async with engine.begin() as connection:
+            await runs.stop(connection, run, state=state, error=reason)
+    except Exception as unrecorded:
+        if failure_of(unrecorded) != "unavailable":  # otherwise the next run closes this one
+            raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Integer, Select, any_, case, cast, func, literal, select, true
+from sqlalchemy import Integer, Select, any_, case, cast, func, literal, literal_column, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.queries.matching import words
@@ -79,7 +79,10 @@ def links_of(entity: Any) -> Select[Any]:
 
 def locations_of(entity: Any) -> Select[Any]:
     """`spec.target` and `spec.targets` of a Location, as one JSON array."""
-    one, many = (func.jsonb_path_query_array(document.c.spec, path, type_=JSONB) for path in ("$.target", "$.targets[*]"))
+    one, many = (
+        func.jsonb_path_query_array(document.c.spec, literal_column(path), type_=JSONB)
+        for path in ("'$.target'", "'$.targets[*]'")
+    )
     return select(one.concat(many)).where(document.c.entity_id == entity.id)
 
 

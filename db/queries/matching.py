@@ -6,9 +6,26 @@ Every condition is true or false, never null, so that `not` is the exact complem
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, FromClause, and_, all_, any_, cast, false, func, literal, not_, or_, select, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    all_,
+    and_,
+    any_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from db.rules.filters import DateTimeFilter, EntityFilter, ProblemFilter, StringFilter
 from db.rules.refs import Ref
@@ -19,22 +36,19 @@ Condition = ColumnElement[bool]
 
 def entity_matches(entity: FromClause, wanted: EntityFilter | None) -> Condition:
     """Whether a row of the entity table is wanted."""
-    return and_(true(), *_entity_conditions(entity.c, wanted)) if wanted else true()
+    return and_(true(), *_entity_conditions(entity, wanted)) if wanted else true()
 
 
 def problem_matches(problems: FromClause, wanted: ProblemFilter | None) -> Condition:
     """Whether a row of the problem table is wanted."""
     if wanted is None:
         return true()
-    asked = {"area": wanted.area, "rule": wanted.rule, "severity": wanted.severity}
-    return and_(
-        true(),
-        *(
-            problems.c[column] == any_(words([getattr(value, "value", value) for value in values]))
-            for column, values in asked.items()
-            if values is not None
-        ),
-    )
+    asked: dict[str, Iterable[str] | None] = {
+        "area": None if wanted.area is None else [area.value for area in wanted.area],
+        "rule": wanted.rule,
+        "severity": None if wanted.severity is None else [severity.value for severity in wanted.severity],
+    }
+    return and_(true(), *(problems.c[name] == any_(words(some)) for name, some in asked.items() if some is not None))
 
 
 def ref_id(wanted: Ref) -> ColumnElement[int]:
@@ -48,39 +62,9 @@ def words(values: Iterable[str]) -> ColumnElement[Any]:
     return cast(literal(list(values), ARRAY(Word)), ARRAY(Word))
 
 
-def _entity_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
-    texts = {
-        c.title: wanted.title,
-        c.type: wanted.type,
-        c.lifecycle: wanted.lifecycle,
-    }
-    for column, test in texts.items():
-        if test is not None:
-            yield from _text_conditions(column, test)
-    for column, test in {c.kind: wanted.kind, c.namespace: wanted.namespace, c.name: wanted.name}.items():
-        if test is not None:
-            yield from _text_conditions(func.lower(column), _lower(test))
-    if wanted.tag is not None:
-        yield from _array_conditions(c.tags, wanted.tag)
-    for column, span in {c.created_at: wanted.created_at, c.updated_at: wanted.updated_at}.items():
-        if span is not None:
-            yield from _span_conditions(column, span)
-    if wanted.ref is not None:
-        yield c.ref == any_(words([str(one) for one in wanted.ref]))
-    if wanted.owned_by is not None:
-        yield and_(c.owner_id.is_not(None), c.owner_id == ref_id(wanted.owned_by))
-    if wanted.part_of is not None:
-        part = relation.alias()
-        yield (
-            select(literal(1))
-            .where(part.c.source_id == c.id, part.c.type == "partOf", part.c.target_id == ref_id(wanted.part_of))
-            .exists()
-        )
-    if wanted.has_problem is not None:
-        found = problem.alias()
-        has = select(literal(1)).where(found.c.entity_id == c.id).exists()
-        yield has if wanted.has_problem else not_(has)
-    entity = c.id.table
+def _entity_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Condition]:
+    yield from _column_conditions(entity.c, wanted)
+    yield from _link_conditions(entity.c, wanted)
     if wanted.all_of is not None:
         yield and_(true(), *(entity_matches(entity, one) for one in wanted.all_of))
     if wanted.any_of is not None:
@@ -89,7 +73,34 @@ def _entity_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
         yield not_(entity_matches(entity, wanted.not_))
 
 
-def _text_conditions(text: ColumnElement[str], test: StringFilter) -> Iterator[Condition]:
+def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
+    """Conditions on the entity's own columns."""
+    for column, test in ((c.title, wanted.title), (c.type, wanted.type), (c.lifecycle, wanted.lifecycle)):
+        yield from _text_conditions(column, test)
+    for column, test in ((c.kind, wanted.kind), (c.namespace, wanted.namespace), (c.name, wanted.name)):
+        yield from _text_conditions(func.lower(column), _lower(test))
+    yield from _array_conditions(c.tags, wanted.tag)
+    yield from _span_conditions(c.created_at, wanted.created_at)
+    yield from _span_conditions(c.updated_at, wanted.updated_at)
+    if wanted.ref is not None:
+        yield c.ref == any_(words(str(ref) for ref in wanted.ref))
+
+
+def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
+    """Conditions on what the entity is linked with."""
+    if wanted.owned_by is not None:
+        yield and_(c.owner_id.is_not(None), c.owner_id == ref_id(wanted.owned_by))
+    if wanted.part_of is not None:
+        part, whole = relation.alias(), ref_id(wanted.part_of)
+        yield exists().where(part.c.source_id == c.id, part.c.type == "partOf", part.c.target_id == whole)
+    if wanted.has_problem is not None:
+        found = exists().where(problem.c.entity_id == c.id)
+        yield found if wanted.has_problem else not_(found)
+
+
+def _text_conditions(text: ColumnElement[str], test: StringFilter | None) -> Iterator[Condition]:
+    if test is None:
+        return
     present = text.is_not(None)
     if test.eq is not None:
         yield and_(present, text == test.eq)
@@ -107,11 +118,13 @@ def _text_conditions(text: ColumnElement[str], test: StringFilter) -> Iterator[C
         yield present if test.exists else text.is_(None)
 
 
-def _array_conditions(array: ColumnElement[Any], test: StringFilter) -> Iterator[Condition]:
+def _array_conditions(array: ColumnElement[Any], test: StringFilter | None) -> Iterator[Condition]:
+    if test is None:
+        return
     one = func.unnest(array).column_valued("one")
 
     def some(condition: Condition) -> Condition:
-        return select(literal(1)).select_from(one).where(condition).exists()
+        return select(one).where(condition).exists()
 
     if test.eq is not None:
         yield array.contains(words([test.eq]))
@@ -129,28 +142,22 @@ def _array_conditions(array: ColumnElement[Any], test: StringFilter) -> Iterator
         yield func.cardinality(array) > 0 if test.exists else func.cardinality(array) == 0
 
 
-def _span_conditions(instant: ColumnElement[Any], span: DateTimeFilter) -> Iterator[Condition]:
+def _span_conditions(instant: ColumnElement[Any], span: DateTimeFilter | None) -> Iterator[Condition]:
+    if span is None:
+        return
     if span.after is not None:
         yield instant > span.after
     if span.before is not None:
         yield instant < span.before
 
 
-def _lower(test: StringFilter) -> StringFilter:
+def _lower(test: StringFilter | None) -> StringFilter | None:
     """The same test of a text that is compared without case."""
-
-    def low(text: str | None) -> str | None:
-        return None if text is None else text.lower()
-
-    def lows(texts: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return None if texts is None else tuple(text.lower() for text in texts)
-
-    return StringFilter(
-        eq=low(test.eq),
-        ne=low(test.ne),
-        in_=lows(test.in_),
-        not_in=lows(test.not_in),
-        prefix=low(test.prefix),
-        contains=low(test.contains),
-        exists=test.exists,
-    )
+    if test is None:
+        return None
+    lowered: dict[str, Any] = {
+        name: value.lower() if isinstance(value, str) else tuple(text.lower() for text in value)
+        for name in ("eq", "ne", "in_", "not_in", "prefix", "contains")
+        if (value := getattr(test, name)) is not None
+    }
+    return replace(test, **lowered)

@@ -1,7 +1,7 @@
 """Relations, and the edges that follow them.
 
-Both directions of a relation are stored, so every edge is read from its own end. Two files may declare the same relation;
-edges and counts have it once.
+Both directions of a relation are stored, so every edge is read from its own end. Two files may declare the same
+relation; edges and counts have it once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from db.tables import relation as relations
 MAX_DEPTH = 10  # levels that a closure follows
 
 
-def of_entity(
-    entity: Any, *, type: tuple[str, ...] | None = None, filter: EntityFilter | None = None
-) -> Select[Any]:
+def of_entity(entity: Any, *, type: tuple[str, ...] | None = None, filter: EntityFilter | None = None) -> Select[Any]:
     """An entity's relations, with the refs of both ends; with a filter, only those whose target exists and matches."""
     relation, source_ref, target_ref = relations.alias(), refs.alias(), refs.alias()
     found = (
@@ -88,7 +86,7 @@ def _linked(entity: Any, type: str, graph_types: tuple[str, ...], wanted: Entity
 
 
 def only_related(type: str, graph_type: str) -> Callable[..., Select[Any]]:
-    """The same without arguments, and at most one: what the entity itself declares goes before what the other end does."""
+    """The same, at most one: what the entity itself declares goes before what the other end does."""
 
     def one_related_to(entity: Any) -> Select[Any]:
         other, relation = entities.alias(), relations.alias()

@@ -11,7 +11,7 @@ from hashlib import sha256
 from db.rules.fields import Field, Link, check_fields
 from db.rules.findings import Findings, dotted
 from db.rules.kinds import KINDS, OTHER_LINKS, Kind, fields_of
-from db.rules.metadata import check_envelope, check_metadata, ref_of
+from db.rules.metadata import check_envelope, check_metadata, is_kind, ref_of
 from db.rules.placeholders import Placeholders
 from db.rules.records import Json, Record, Reference
 from db.rules.refs import DEFAULT_NAMESPACE, Ref, RefError
@@ -46,7 +46,8 @@ def entity_of(
         findings.error("not-a-mapping", (), f"the document is {shown(root)}, not a mapping")
         return None
     ref = findings.ref = ref_of(root)
-    if kinds is not None and isinstance(kind := root.get("kind"), str) and kind.lower() not in kinds:
+    kind = root.get("kind")
+    if kinds is not None and isinstance(kind, str) and is_kind(kind) and kind.lower() not in kinds:
         findings.error("kind-not-allowed", ("kind",), f"the source may not declare an entity of kind {shown(kind)}")
         return None
     check_envelope(root, findings)
@@ -79,6 +80,8 @@ class _Entity:
         known = _known_kind(api_version, kind)
         if known is not None and kind != known.name:
             findings.error("kind-case", ("kind",), f"the kind {shown(kind)} is not known", hint=f"write {known.name}")
+        if known is not None and "spec" not in root:
+            findings.error("required-field", ("spec",), "spec is missing")
         return cls(api_version, kind, root["metadata"], root.get("spec"), known, findings)
 
     @property
@@ -94,18 +97,19 @@ class _Entity:
             failed.append(error)
             self.findings.error(error.rule, path, error.message)
 
-        self.metadata = placeholders.resolved(self.metadata, ("metadata",), report)
-        self.spec = placeholders.resolved(self.spec, ("spec",), report)
-        return not failed
+        metadata = placeholders.resolved(self.metadata, ("metadata",), report)
+        spec = placeholders.resolved(self.spec, ("spec",), report)
+        if isinstance(self.spec, dict) and not isinstance(spec, dict):
+            report(("spec",), BrokenRuleError("placeholder-content", f"spec becomes {shown(spec)}, not a mapping"))
+        if failed or not isinstance(metadata, dict):  # metadata that is a placeholder has no name, which is reported
+            return False
+        self.metadata, self.spec = metadata, spec
+        return True
 
     def check(self) -> None:
         """Check metadata and, where the kind has rules, spec."""
         check_metadata(self.metadata, self.findings)
-        if self.known is None:
-            return
-        if self.spec is None:
-            self.findings.error("required-field", ("spec",), f"spec is missing: a {self.known.name} needs it")
-        elif isinstance(self.spec, dict):
+        if self.known is not None and isinstance(self.spec, dict):
             check_fields(self.spec, self._fields(), ("spec",), self.findings)
 
     def _fields(self) -> tuple[Field, ...]:

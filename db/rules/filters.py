@@ -1,13 +1,13 @@
 """What a client may ask of a list: filters and orders, as plain values.
 
-The GraphQL input types are made from these classes (`schema/inputs.py`), and `db/queries/matching.py` turns their values
-into SQL, so that each is written once. A field left out and a field given as null are the same: it asks nothing.
+The GraphQL input types are made from these classes (`schema/inputs.py`), and `db/queries/matching.py` turns their
+values into SQL, so that each is written once. A field left out and a field given as null are the same: it asks nothing.
 The fields of one filter must all hold.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Self
@@ -16,13 +16,8 @@ from db.rules.refs import Ref
 
 
 def asks(description: str, *, default: Any = None, kind: str | None = None) -> Any:
-    """A field that may be left out. `kind` is the default kind of a reference."""
+    """A field of an input: absent unless given, or required with MISSING. `kind` is the default kind of a reference."""
     return field(default=default, metadata={"description": description, "kind": kind})
-
-
-def needs(description: str) -> Any:
-    """A field that must be given."""
-    return field(metadata={"description": description})
 
 
 class Described(Enum):
@@ -87,7 +82,7 @@ class EntityOrderField(Described):
 class EntityOrder:
     """One key of an order of entities."""
 
-    field: EntityOrderField = needs("What to order by.")
+    field: EntityOrderField = asks("What to order by.", default=MISSING)
     direction: OrderDirection = asks("Ascending or descending.", default=OrderDirection.ASC)
     nulls: NullsOrder = asks("Where entities without a value stand.", default=NullsOrder.LAST)
 
@@ -133,7 +128,9 @@ class EntityFilter:
     lifecycle: StringFilter | None = asks("`spec.lifecycle`, such as `production`.")
     tag: StringFilter | None = asks("The tags.")
     owned_by: Ref | None = asks("Owned by this group or user directly. The kind defaults to Group.", kind="group")
-    part_of: Ref | None = asks("Directly part of this system, domain or component. The kind defaults to System.", kind="system")
+    part_of: Ref | None = asks(
+        "Directly part of this system, domain or component. The kind defaults to System.", kind="system"
+    )
     has_problem: bool | None = asks("Has a problem, or has none.")
     created_at: DateTimeFilter | None = asks("When it first came into the catalog.")
     updated_at: DateTimeFilter | None = asks("When its metadata or spec last changed.")

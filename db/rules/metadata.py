@@ -53,7 +53,7 @@ _KEY_WORDS = f"an optional DNS subdomain and one slash, then {_NAME_WORDS}"
 def ref_of(root: dict[str, Json]) -> str | None:
     """The canonical ref of the entity that a document declares; None where what makes it up is not right."""
     kind, metadata = root.get("kind"), root.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(kind, str) or not _is_kind(kind):
+    if not isinstance(metadata, dict) or not isinstance(kind, str) or not is_kind(kind):
         return None
     name, namespace = metadata.get("name"), metadata.get("namespace", DEFAULT_NAMESPACE)
     if not isinstance(name, str) or not _is_name(name):
@@ -71,7 +71,8 @@ def _is_dns_label(text: str) -> bool:
     return _matches(_DNS_LABEL, text)
 
 
-def _is_kind(text: str) -> bool:
+def is_kind(text: str) -> bool:
+    """Whether `text` has the format of a kind."""
     return _matches(_KIND, text)
 
 
@@ -120,7 +121,7 @@ class _Format:
 _API_VERSION_FORMAT = _Format(
     "api-version-format", _is_api_version, "an optional DNS subdomain and a slash, then letters and digits"
 )
-_KIND_FORMAT = _Format("kind-format", _is_kind, "a letter, then letters and digits, at most 63 characters")
+_KIND_FORMAT = _Format("kind-format", is_kind, "a letter, then letters and digits, at most 63 characters")
 _NAME_FORMAT = _Format("name-format", _is_name, _NAME_WORDS)
 _NAMESPACE_FORMAT = _Format("namespace-format", _is_dns_label, _LABEL_WORDS)
 _TAG_FORMAT = _Format(

@@ -1,8 +1,8 @@
 r"""Characters that YAML 1.2 allows, or Backstage's parser lets pass, and libyaml refuses or takes for a line break.
 
 Before parsing, each of them is replaced by a private-use character that the file does not use; afterwards each scalar
-gets its own back. So are escaped halves of surrogate pairs (`"\ud83d\ude00"`), as JSON writes an emoji. Blank lines that start
-with a tab are emptied.
+gets its own back. So are escaped halves of surrogate pairs (`"\ud83d\ude00"`), as JSON writes an emoji. Blank lines
+that start with a tab are emptied.
 """
 
 from __future__ import annotations
@@ -53,5 +53,6 @@ def with_stand_ins(text: str) -> tuple[str, StandIns | None]:
         raise NoStandInLeftError
     escape, *others = free[: len(misread) + 1]
     stand_ins = dict(zip(misread, others, strict=True))
-    text = _SURROGATE_ESCAPE.sub(rf"\g<1>{escape}", text.translate(str.maketrans(stand_ins)))
+    text = text.translate({ord(original): stand_in for original, stand_in in stand_ins.items()})
+    text = _SURROGATE_ESCAPE.sub(rf"\g<1>{escape}", text)
     return text, StandIns({ord(stand_in): original for original, stand_in in stand_ins.items()}, escape)

@@ -1,7 +1,7 @@
 """The edges of one request, batched: all parents that wait for the same edge share one statement.
 
-This is one generic loader. A load names what is wanted (a body of `db.queries`, its arguments, and whether rows, a page or
-a count) and for which parent; whatever waits at the same moment for the same thing goes into one statement.
+This is one generic loader. A load names what is wanted (a body of `db.queries`, its arguments, and whether rows, a page
+or a count) and for which parent; whatever waits at the same moment for the same thing goes into one statement.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from aiodataloader import DataLoader
 from sqlalchemy import Row, Select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.queries.keyset import Key
 from schema.levels import statements
+from schema.levels.reading import Reader
 from schema.levels.statements import Body
 from schema.paging import PageRequest
 
@@ -78,9 +78,9 @@ class Load(NamedTuple):
 class EdgeLoader(DataLoader[Load, list[Row[Any]]]):
     """The loads of one request; a load gives its rows, in order."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, reader: Reader) -> None:
         super().__init__()
-        self._engine = engine
+        self._reader = reader
 
     async def batch_load_fn(self, loads: list[Load]) -> list[Any]:
         """The rows in the order of the loads. A statement that fails fails only its own loads."""
@@ -94,14 +94,8 @@ class EdgeLoader(DataLoader[Load, list[Row[Any]]]):
     async def _rows(self, wanted: Wanted, parents: list[Parent]) -> dict[Parent, Any]:
         rows: list[list[Row[Any]]] = [[] for _ in parents]
         try:
-            # One short connection for each statement, so that the edges of a level run side by side.
-            async with self._engine.connect() as connection:
-                for row in await connection.execute(wanted.statement(parents)):
-                    rows[row[0] - 1].append(row)
-        except asyncio.CancelledError:
-            error: Exception = ConnectionAbortedError("the request was cancelled")
-        except Exception as caught:  # noqa: BLE001 - it is raised again where each load is awaited
-            error = caught
-        else:
-            return dict(zip(parents, rows, strict=True))
-        return dict.fromkeys(parents, error)
+            for row in await self._reader.rows(wanted.statement(parents)):
+                rows[row[0] - 1].append(row)
+        except Exception as error:  # noqa: BLE001 - it is raised again where each load is awaited
+            return dict.fromkeys(parents, error)
+        return dict(zip(parents, rows, strict=True))

@@ -5,8 +5,8 @@
     email: str | None = value(documents.spec_text("profile", "email"), "Its email address.")
     dependents: EntityConnection = connection(relations.related("dependencyOf"), "What depends on it.")
 
-The first argument is a function of `db.queries`. Its keyword-only parameters become the field's arguments, under the names
-and types that they have there. Nothing is read but what is selected.
+The first argument is a function of `db.queries`. Its keyword-only parameters become the field's arguments, under the
+names and types that they have there.
 """
 
 from __future__ import annotations
@@ -143,11 +143,10 @@ class ConnectionField(EdgeField):
 
 
 def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ...]:
-    """The keys that were asked for, then the field's own in the last one's direction, so that an index can give both."""
-    chosen = {one.field.value: Key(one.field.value, one.direction, one.nulls) for one in reversed(asked)}
-    ties = {key.column: replace(key, direction=asked[-1].direction) if asked else key for key in order}
-    keys = {one.field.value: chosen[one.field.value] for one in asked} | {c: k for c, k in ties.items() if c not in chosen}
-    return tuple(keys.values())
+    """The keys that were asked for, then the field's own in the direction of the last, so that one index can do."""
+    chosen = {one.field.value: Key(one.field.value, one.direction, one.nulls) for one in asked}
+    ties = (replace(key, direction=asked[-1].direction) if asked else key for key in order if key.column not in chosen)
+    return (*chosen.values(), *ties)
 
 
 def _argument(name: str, hint: Any, parameter: inspect.Parameter | None, description: str) -> StrawberryArgument:

@@ -61,7 +61,9 @@ def parent_of(body: Body) -> str | None:
     return positional[0] if positional else None
 
 
-def rows(body: Body, arguments: dict[str, Any], parents: Sequence[tuple[Any, ...]], order: Sequence[Key]) -> Select[Any]:
+def rows(
+    body: Body, arguments: dict[str, Any], parents: Sequence[tuple[Any, ...]], order: Sequence[Key]
+) -> Select[Any]:
     """All rows of each parent, in order."""
     return _level(body, _called(body, arguments), parents, order)
 

@@ -1,0 +1,1 @@
+"""The types, one noun a file."""

@@ -21,7 +21,11 @@ _Components = Connection[Annotated["Component", strawberry.lazy("schema.types.co
 class API(Entity):
     """Backstage's kind API."""
 
-    definition: str | None = value(documents.spec_text("definition"), "Its definition, in the format that its type says.")
+    definition: str | None = value(
+        documents.spec_text("definition"), "Its definition, in the format that its type says."
+    )
     system: System | None = edge(entities.system_of, "The system that it is part of.")
-    providers: _Components = connection(relations.related("apiProvidedBy", "Component"), "The components that provide it.")
+    providers: _Components = connection(
+        relations.related("apiProvidedBy", "Component"), "The components that provide it."
+    )
     consumers: _Components = connection(relations.related("apiConsumedBy", "Component"), "The components that use it.")

@@ -25,5 +25,9 @@ class Component(Entity):
     subcomponents: ComponentConnection = connection(entities.children_of, "The components that are part of it.")
     provided_apis: APIConnection = connection(relations.related("providesApi", "API"), "The APIs that it provides.")
     consumed_apis: APIConnection = connection(relations.related("consumesApi", "API"), "The APIs that it uses.")
-    dependencies: EntityConnection = connection(relations.related_matching("dependsOn"), "What it depends on, directly.")
-    dependents: EntityConnection = connection(relations.related_matching("dependencyOf"), "What depends on it, directly.")
+    dependencies: EntityConnection = connection(
+        relations.related_matching("dependsOn"), "What it depends on, directly."
+    )
+    dependents: EntityConnection = connection(
+        relations.related_matching("dependencyOf"), "What depends on it, directly."
+    )

@@ -50,7 +50,7 @@ class Edge(Generic[T]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    """Relay's Connection, with `nodes` as a shorter way to the items, and `totalCount`, which costs only when asked for."""
+    """Relay's Connection, with `nodes` as a shorter way to the items; `totalCount` costs only when asked for."""
 
     edges: list[Edge[T]] = strawberry.field(resolver=_edges, description="The items with their cursors.")
     nodes: list[T] = strawberry.field(resolver=_nodes, description="The items.")

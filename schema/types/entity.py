@@ -1,7 +1,7 @@
 """Entities: what all kinds share, and the kinds that have no type of their own."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
@@ -52,15 +52,21 @@ class EntityOrigin:
     commit: str | None = strawberry.field(description="The commit that was read, where the source has commits.")
 
 
+def _id(entity: strawberry.Parent[Any]) -> strawberry.ID:
+    return strawberry.ID(ids.encode(ids.Sort.ENTITY, entity.ref))
+
+
+def _origin(entity: strawberry.Parent[Any]) -> Any:
+    return entity  # the same row, read as its origin
+
+
 @strawberry.interface(description="Anything in the catalog: what all kinds share.")
 class Entity(Node):
     """A row of the entity table."""
 
-    @strawberry.field(description="Opaque; it encodes the ref, never the type, and survives re-ingestion.")
-    def id(self) -> strawberry.ID:
-        """From the ref."""
-        return strawberry.ID(ids.encode(ids.Sort.ENTITY, self.ref))
-
+    id: strawberry.ID = strawberry.field(
+        resolver=_id, description="Opaque; it encodes the ref, never the type, and survives re-ingestion."
+    )
     ref: EntityRef = strawberry.field(description="Its name for people and scripts: `kind:namespace/name`, lower case.")
     kind: str = strawberry.field(description="Its kind, as declared: `Component`.")
     namespace: str = strawberry.field(description="Its namespace, `default` where none is declared.")
@@ -68,7 +74,9 @@ class Entity(Node):
     title: str = strawberry.field(description="Its title, or else its name.")
     description: str | None = strawberry.field(description="What it is, in its owner's words.")
     type: str | None = strawberry.field(description="`spec.type`: `service`, `openapi`, `squad`, ...")
-    lifecycle: str | None = strawberry.field(description="`spec.lifecycle`: `experimental`, `production`, `deprecated`, ...")
+    lifecycle: str | None = strawberry.field(
+        description="`spec.lifecycle`: `experimental`, `production`, `deprecated`, ..."
+    )
     tags: list[str] = strawberry.field(description="Its tags, as declared.")
     labels: list[KeyValue] = edges(
         documents.key_values("labels"), "Its labels, by key.", order=("key",), arguments={"keys": "Only these keys."}
@@ -85,16 +93,9 @@ class Entity(Node):
     etag: str = strawberry.field(description="Changes whenever metadata or spec does.")
     created_at: datetime = strawberry.field(description="When it first came into the catalog.")
     updated_at: datetime = strawberry.field(description="When its metadata or spec last changed.")
-
-    @strawberry.field(description="Where it was declared.")
-    def origin(self) -> EntityOrigin | None:
-        """The same row, read as an origin."""
-        return self  # type: ignore[return-value]
-
+    origin: EntityOrigin | None = strawberry.field(resolver=_origin, description="Where it was declared.")
     owner_ref: EntityRef | None = value(entities.owner_ref_of, "Its owner as declared, also when nobody answers to it.")
-    owner: OwnerRow | None = edge(
-        entities.owner_of, "The group or user that owns it."
-    )
+    owner: OwnerRow | None = edge(entities.owner_of, "The group or user that owns it.")
     relations: RelationConnection = connection(
         relations.of_entity,
         "Its relations in both directions, by type and target. With a filter: those whose target exists and matches.",
@@ -118,9 +119,13 @@ class Relation:
     source_ref: EntityRef = strawberry.field(description="The end that it is seen from.")
     target_ref: EntityRef = strawberry.field(description="The other end, whether it exists or not.")
     source: Entity | None = edge(relations.source_of, "The entity that it is seen from.")
-    target: Entity | None = edge(relations.target_of, "The entity at the other end; null where none answers to that ref.")
+    target: Entity | None = edge(
+        relations.target_of, "The entity at the other end; null where none answers to that ref."
+    )
 
 
-@strawberry.type(description="An entity of any other kind, served whole: see `spec`. A kind may get a type of its own later.")
+@strawberry.type(
+    description="An entity of any other kind, served whole: see `spec`. A kind may get a type of its own later."
+)
 class CustomEntity(Entity):
     """A kind that the schema does not know, or a known kind under another apiVersion."""

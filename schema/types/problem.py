@@ -1,14 +1,13 @@
 """Problems: what is wrong, as data."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from db.queries import problems, sources
 from db.rules.filters import ProblemArea, Severity
 from schema import ids
-from schema.inputs import graphql_type
 from schema.levels.edge import edge, value
 from schema.scalars import EntityRef
 from schema.types.connection import Connection
@@ -19,18 +18,20 @@ from schema.types.source import Source
 ProblemConnection = Connection[Annotated["Problem", strawberry.lazy("schema.types.problem")]]
 
 
-@strawberry.type(description="Something wrong: a reference to nothing, a document that breaks a rule, a ref claimed twice.")
+def _id(problem: strawberry.Parent[Any]) -> strawberry.ID:
+    return strawberry.ID(ids.encode(ids.Sort.PROBLEM, problem.key))
+
+
+@strawberry.type(
+    description="Something wrong: a reference to nothing, a document that breaks a rule, a ref claimed twice."
+)
 class Problem(Node):
     """A row of the problem table."""
 
-    @strawberry.field(description="Opaque; the same for as long as the problem lasts.")
-    def id(self) -> strawberry.ID:
-        """From the key."""
-        return strawberry.ID(ids.encode(ids.Sort.PROBLEM, self.key))  # type: ignore[attr-defined]
-
-    area: graphql_type(ProblemArea) = strawberry.field(description="What part of the company it is about.")
+    id: strawberry.ID = strawberry.field(resolver=_id, description="Opaque; the same for as long as the problem lasts.")
+    area: ProblemArea = strawberry.field(description="What part of the company it is about.")
     rule: str = strawberry.field(description="The rule that is broken: `dangling-reference`, `metadata.name`, ...")
-    severity: graphql_type(Severity) = strawberry.field(description="How bad it is.")
+    severity: Severity = strawberry.field(description="How bad it is.")
     message: str = strawberry.field(description="What is wrong.")
     hint: str | None = strawberry.field(description="What to do about it.")
     since: datetime = strawberry.field(description="When it was first seen.")

@@ -18,5 +18,9 @@ class Resource(Entity):
     """Backstage's kind Resource."""
 
     system: System | None = edge(entities.system_of, "The system that it is part of.")
-    dependencies: EntityConnection = connection(relations.related_matching("dependsOn"), "What it depends on, directly.")
-    dependents: EntityConnection = connection(relations.related_matching("dependencyOf"), "What depends on it, directly.")
+    dependencies: EntityConnection = connection(
+        relations.related_matching("dependsOn"), "What it depends on, directly."
+    )
+    dependents: EntityConnection = connection(
+        relations.related_matching("dependencyOf"), "What depends on it, directly."
+    )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -39,28 +39,33 @@ class SourceRun:
     error: str | None = strawberry.field(description="Why it failed or was held.")
 
 
+def _id(source: strawberry.Parent[Any]) -> strawberry.ID:
+    return strawberry.ID(ids.encode(ids.Sort.SOURCE, source.name))
+
+
+def _state(source: strawberry.Parent[Any]) -> SourceState:
+    return SourceState(source.state)
+
+
+def _type(source: strawberry.Parent[Any]) -> str:
+    return str(source.type)
+
+
+def _kinds(source: strawberry.Parent[Any]) -> list[str]:
+    return source.kinds or []
+
+
 @strawberry.type(description="Somewhere that entities come from: a folder, a file, a glob.")
 class Source(Node):
     """A row of the source table."""
 
-    @strawberry.field(description="Opaque; it encodes the name.")
-    def id(self) -> strawberry.ID:
-        """From the name."""
-        return strawberry.ID(ids.encode(ids.Sort.SOURCE, self.name))
-
+    id: strawberry.ID = strawberry.field(resolver=_id, description="Opaque; it encodes the name.")
     name: str = strawberry.field(description="Its name: its root, unless it was given another.")
-    source_type: str = strawberry.field(description="What it is: `file`, `folder` or `glob`.")
-
-    @strawberry.field(description="What it is doing.")
-    def source_state(self) -> SourceState:
-        """The column, as an enum."""
-        return SourceState(self.state)  # type: ignore[attr-defined]
-
-    @strawberry.field(description="The kinds that it may declare, lower case; empty: all.")
-    def kinds(self) -> list[str]:
-        """The column, without null."""
-        return self.kinds or []  # type: ignore[return-value]
-
+    source_type: str = strawberry.field(resolver=_type, description="What it is: `file`, `folder` or `glob`.")
+    source_state: SourceState = strawberry.field(resolver=_state, description="What it is doing.")
+    kinds: list[str] = strawberry.field(
+        resolver=_kinds, description="The kinds that it may declare, lower case; empty: all."
+    )
     trusted: bool = strawberry.field(description="Whether owner rights follow the relations that it declares.")
     last_run: SourceRun | None = edge(sources.last_run_of, "Its latest run, finished or not.")
     entity_count: int = value(entities.count_of_source, "How many entities it holds.")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import strawberry
 import uvicorn
+from graphql import build_schema, parse, validate
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,6 +28,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL
 
 from api import graphiql
 from api.graphiql import graphiql_page, graphiql_routes
+from schema.build import create_schema
 
 SECRET = "Bearer do-not-keep-me"
 TYPED_QUERY = 'query Typed { component(name: "dice-roller") { title } }'
@@ -278,6 +280,15 @@ def test_the_editor_follows_the_system_from_light_to_dark(page: Page, server_url
     expect(editor).to_have_class(re.compile(r"\bvs\b"))
     page.emulate_media(color_scheme="dark")
     expect(editor).to_have_class(re.compile(r"\bvs-dark\b"))
+
+
+# ---------------------------------------------------------------- what it opens with
+
+
+@pytest.mark.parametrize("name", ["components", "squad", "problems"])
+def test_the_first_queries_are_valid_in_the_real_graph(name: str) -> None:
+    query = (graphiql.DIST.parent / "src" / "queries" / f"{name}.graphql").read_text()
+    assert validate(build_schema(create_schema().as_str()), parse(query)) == []
 
 
 # ---------------------------------------------------------------- over plain HTTP, with stand-in files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx2
@@ -83,7 +83,7 @@ def waiting() -> Waiting:
 
 
 def app(waiting: Waiting, **settings: Any) -> Starlette:
-    endpoint = GraphQLEndpoint(SCHEMA, lambda _request: waiting, Settings(**settings))
+    endpoint = GraphQLEndpoint(SCHEMA, lambda _request: nullcontext(waiting), Settings(**settings))
     return Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
 
 
@@ -371,7 +371,7 @@ async def test_a_failure_nobody_foresaw_is_masked_and_logged_once_with_its_id(
 
 
 async def test_a_context_that_cannot_be_made_is_masked_too(log: Log) -> None:
-    def fails(_request: object) -> object:
+    def fails(_request: object) -> AbstractContextManager[object]:
         raise RuntimeError("secret")
 
     broken = Starlette(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import asyncpg
 import httpx2
@@ -14,7 +15,7 @@ from sqlalchemy import text
 from starlette.types import Receive, Scope, Send
 
 from api import app as app_module
-from api.app import create_app
+from api.app import State, create_app
 from api.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ SCHEMA = strawberry.Schema(Query)
 
 
 @asynccontextmanager
-async def running(url: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def running(url: str) -> AsyncIterator[tuple[httpx2.AsyncClient, State]]:
     app = create_app(Settings.from_environ({"DATABASE_URL": url}), schema=SCHEMA)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +44,7 @@ async def running(url: str) -> AsyncIterator[httpx2.AsyncClient]:
         app.router.lifespan_context(app) as state,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(with_state), base_url="http://test") as client,
     ):
-        yield client
+        yield client, cast("State", state)
 
 
 async def status(client: httpx2.AsyncClient, path: str) -> tuple[int, dict[str, str]]:
@@ -52,19 +53,19 @@ async def status(client: httpx2.AsyncClient, path: str) -> tuple[int, dict[str, 
 
 
 async def test_a_started_server_is_alive_and_ready(database_url: str) -> None:
-    async with running(database_url) as client:
+    async with running(database_url) as (client, _):
         assert await status(client, "/healthz") == (200, {"status": "ok"})
         assert await status(client, "/readyz") == (200, {"status": "ok", "database": "ok"})
 
 
 async def test_the_root_leads_a_browser_to_the_explorer(database_url: str) -> None:
-    async with running(database_url) as client:
+    async with running(database_url) as (client, _):
         response = await client.get("/")
         assert (response.status_code, response.headers["location"]) == (307, "/graphiql")
 
 
 async def test_a_browser_at_the_endpoint_gets_the_explorer(database_url: str) -> None:
-    async with running(database_url) as client:
+    async with running(database_url) as (client, _):
         accept = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         assert (await client.get("/graphql", headers=accept)).headers["content-type"] == "text/html; charset=utf-8"
         query = await client.get("/graphql?query={__typename}", headers=accept)
@@ -77,15 +78,14 @@ async def test_a_database_that_comes_late_is_found(database_url: str, monkeypatc
     late = database_url.replace(f"/{name}", f"/{name}_late")
     admin = await asyncpg.connect(database_url)
     try:
-        async with running(late) as client:
+        async with running(late) as (client, state):
             assert await status(client, "/healthz") == (200, {"status": "ok"})
             assert await status(client, "/readyz") == (503, {"status": "unavailable", "database": "not reached yet"})
             asked = await client.get("/graphql?query={tables}")
             assert (asked.status_code, asked.headers["retry-after"]) == (503, "1")
             await admin.execute(f'CREATE DATABASE "{name}_late"')
-            async with asyncio.timeout(60):
-                while (await client.get("/readyz")).status_code == 503:
-                    pass
+            await asyncio.wait_for(state["started"].wait(), 60)
+            assert await status(client, "/readyz") == (200, {"status": "ok", "database": "ok"})
             assert (await client.get("/graphql?query={tables}")).json()["data"]["tables"] > 0
     finally:
         await admin.execute(f'DROP DATABASE IF EXISTS "{name}_late" WITH (FORCE)')
@@ -94,7 +94,7 @@ async def test_a_database_that_comes_late_is_found(database_url: str, monkeypatc
 
 async def test_connections_that_were_cut_are_no_clients_concern(database_url: str) -> None:
     admin = await asyncpg.connect(database_url)
-    async with running(database_url) as client:
+    async with running(database_url) as (client, _):
         assert (await client.get("/graphql?query={tables}")).status_code == 200
         await admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
                             " AND datname = current_database()")  # fmt: skip

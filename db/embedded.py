@@ -36,15 +36,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NAME = "catalograph"  # of the database, and of the role that owns everything in it
 _PORT = 5432  # no port is opened; the number is part of the socket's file name
@@ -54,6 +51,7 @@ _CACHE = Path("/var/cache/catalograph")  # where root copies programs that nobod
 _START_TIMEOUT = 120.0  # seconds until Postgres answers; replaying a large log after a crash takes its time
 _POLL = 0.01  # seconds between two looks at something that is expected soon
 _WATCH = 0.2  # seconds between two looks at something that should stay as it is
+_RETRY = 1.0  # seconds between two starts of a Postgres that does not stay
 _STOP_STEPS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, dead; seconds
 
 _LOG_LIMIT = 10_000_000  # bytes
@@ -66,8 +64,8 @@ _HINTS = (
     ("Disk quota exceeded", "Free space on the disk that holds the data directory."),
     ("Read-only file system", "Set CATALOGRAPH_DATA_DIR to a directory that can be written."),
     ("could not look up effective user ID", "This user id has no name: add it to /etc/passwd, or set DATABASE_URL."),
-    ("already exists", "Another Postgres runs on these data: stop it."),
-    ("still in use", "Another Postgres runs on these data: stop it."),
+    ('postmaster.pid" already exists', "Another Postgres runs on these data: stop it."),
+    ("pre-existing shared memory block", "Another Postgres runs on these data: stop it."),
 )
 
 _log = logging.getLogger(__name__)
@@ -166,7 +164,7 @@ class _Keeper:
     def watch(self, stopping: threading.Event) -> None:
         """Start a guard, and with it Postgres, whenever there is none, until `stopping` is set."""
         was_missing = False
-        while not stopping.wait(_WATCH):
+        while not stopping.wait(_RETRY if was_missing else _WATCH):
             try:
                 missing = self._start_guard_if_none()
             except (EmbeddedPostgresError, OSError):  # no file or process to be had just now, or the directory is gone
@@ -406,8 +404,6 @@ def _guard(server: EmbeddedPostgres) -> None:
         finally:
             _stop(postmaster)
             _end_leftovers(server)
-            if server.socket_dir != server.home:
-                shutil.rmtree(server.socket_dir, ignore_errors=True)
 
 
 def _settings(server: EmbeddedPostgres) -> list[str]:
@@ -585,10 +581,14 @@ def _bound(log: int) -> None:
 
 
 def _main(home: str, socket_dir: str, bin_dir: str, fsync: str) -> None:
+    server = EmbeddedPostgres(Path(home), Path(socket_dir), Path(bin_dir), fsync == "on")
     try:
-        _guard(EmbeddedPostgres(Path(home), Path(socket_dir), Path(bin_dir), fsync == "on"))
+        _guard(server)
     except (EmbeddedPostgresError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(str(error))
+    finally:
+        if server.socket_dir != server.home:
+            shutil.rmtree(server.socket_dir, ignore_errors=True)
 
 
 if __name__ == "__main__":

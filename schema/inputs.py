@@ -142,9 +142,8 @@ def _checked(text: str, name: str) -> str:
 
 def _describe(enum: type[Described]) -> None:
     """Make an enum of `db.rules` a GraphQL enum, in place."""
-    definition: StrawberryEnumDefinition = strawberry.enum(
-        enum, description=inspect.getdoc(enum)
-    ).__strawberry_definition__  # type: ignore[attr-defined]
+    strawberry.enum(enum, description=inspect.getdoc(enum))
+    definition: StrawberryEnumDefinition = vars(enum)["__strawberry_definition__"]
     for value in definition.values:
         value.description = enum[value.name].description
 

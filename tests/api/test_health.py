@@ -10,8 +10,6 @@ from typing import cast
 import asyncpg
 import httpx2
 import pytest
-import strawberry
-from sqlalchemy import text
 from starlette.types import Receive, Scope, Send
 
 from api import app as app_module
@@ -21,21 +19,12 @@ from api.settings import Settings
 pytestmark = pytest.mark.anyio
 
 
-@strawberry.type
-class Query:
-    @strawberry.field
-    async def tables(self, info: strawberry.Info) -> int | None:
-        async with info.context.edges._engine.connect() as connection:
-            counted = await connection.execute(text("SELECT count(*) FROM information_schema.tables"))
-            return int(counted.scalar_one())
-
-
-SCHEMA = strawberry.Schema(Query)
+ASKED = "/graphql?query={entities{totalCount}}"
 
 
 @asynccontextmanager
-async def running(url: str) -> AsyncIterator[tuple[httpx2.AsyncClient, State]]:
-    app = create_app(Settings.from_environ({"DATABASE_URL": url}), schema=SCHEMA)
+async def running(url: str, **settings: str) -> AsyncIterator[tuple[httpx2.AsyncClient, State]]:
+    app = create_app(Settings.from_environ({"DATABASE_URL": url, **settings}))
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": dict(state or {})}, receive, send)
@@ -81,12 +70,12 @@ async def test_a_database_that_comes_late_is_found(database_url: str, monkeypatc
         async with running(late) as (client, state):
             assert await status(client, "/healthz") == (200, {"status": "ok"})
             assert await status(client, "/readyz") == (503, {"status": "unavailable", "database": "not reached yet"})
-            asked = await client.get("/graphql?query={tables}")
+            asked = await client.get(ASKED)
             assert (asked.status_code, asked.headers["retry-after"]) == (503, "1")
             await admin.execute(f'CREATE DATABASE "{name}_late"')
             await asyncio.wait_for(state["started"].wait(), 60)
             assert await status(client, "/readyz") == (200, {"status": "ok", "database": "ok"})
-            assert (await client.get("/graphql?query={tables}")).json()["data"]["tables"] > 0
+            assert (await client.get(ASKED)).json()["data"] == {"entities": {"totalCount": 0}}
     finally:
         await admin.execute(f'DROP DATABASE IF EXISTS "{name}_late" WITH (FORCE)')
         await admin.close()
@@ -95,9 +84,26 @@ async def test_a_database_that_comes_late_is_found(database_url: str, monkeypatc
 async def test_connections_that_were_cut_are_no_clients_concern(database_url: str) -> None:
     admin = await asyncpg.connect(database_url)
     async with running(database_url) as (client, _):
-        assert (await client.get("/graphql?query={tables}")).status_code == 200
+        assert (await client.get(ASKED)).status_code == 200
         await admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
                             " AND datname = current_database()")  # fmt: skip
-        assert (await client.get("/graphql?query={tables}")).status_code == 200
+        assert (await client.get(ASKED)).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
+    await admin.close()
+
+
+async def test_an_operation_that_takes_too_long_is_cancelled_down_to_postgres(database_url: str) -> None:
+    admin = await asyncpg.connect(database_url)
+    running_for = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with running(database_url, CATALOGRAPH_OPERATION_TIMEOUT="0.5") as (client, _):
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE entity")
+            answer = await client.get(ASKED)
+            assert answer.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+            async with asyncio.timeout(5):  # well under the 8 seconds after which Postgres would end it anyway
+                while await admin.fetchval(running_for):
+                    await asyncio.sleep(0.01)
+        assert (await client.get(ASKED)).json() == {"data": {"entities": {"totalCount": 0}}}
     await admin.close()

@@ -13,7 +13,6 @@ down_revision = None
 
 def upgrade() -> None:
     """Apply."""
-
     op.create_table(
         "change",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False, comment="in the order of commits"),
@@ -230,7 +229,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
-
     op.drop_table("document")
     op.drop_index("source_run_by_source", table_name="source_run")
     op.drop_table("source_run")

@@ -1,0 +1,43 @@
+"""Revisions give the tables that the code expects, once, however many start at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from db.engine import create_engine
+from db.revisions import upgrade
+from db.tables import metadata
+
+pytestmark = pytest.mark.anyio
+
+
+def differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_newest_revision_has_exactly_the_tables_of_the_code(database_url: str) -> None:
+    engine = create_engine(database_url)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_replicas_that_start_together_apply_each_revision_once(postgres: str, database_url: str) -> None:
+    admin = await asyncpg.connect(database_url)
+    await admin.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    engines = [create_engine(database_url) for _ in range(4)]
+    await asyncio.gather(*(upgrade(engine) for engine in engines))
+    assert await admin.fetch("SELECT version_num FROM alembic_version") == [("0001",)]
+    assert (
+        await admin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == len(metadata.tables) + 1
+    )
+    await asyncio.gather(*(engine.dispose() for engine in engines))
+    await admin.close()

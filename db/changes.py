@@ -17,7 +17,7 @@ async def append(connection: AsyncConnection, entries: TextClause) -> None:
     that has seen position 2 never looks for 1 again; so positions must become visible in their order, and the lock
     that is taken here and released by the commit sees to it. Whoever appends holds up all others until it commits.
     """
-    pass
+    await locks.lock(connection, locks.CHANGES)
     names = [column.name for column in _COLUMNS]
     await connection.execute(insert(change).from_select(names, entries.columns(*_COLUMNS)))
 

@@ -44,9 +44,10 @@ class Catalog:
         return await self.rows("SELECT rule, location, line FROM problem ORDER BY location, line, rule, id")
 
     async def until(self, statement: str) -> None:
-        """Wait for a statement to have a row; Postgres only tells who asks."""
-        while not await self.rows(statement):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        """Wait for a statement to have a row; Postgres only tells who asks. It is an error after half a minute."""
+        async with asyncio.timeout(30):
+            while not await self.rows(statement):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def until_one_waits_for_a_lock(self) -> None:
         """Wait for a writer of this database to wait for another one."""

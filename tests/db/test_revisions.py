@@ -30,7 +30,7 @@ async def test_the_newest_revision_has_exactly_the_tables_of_the_code(database_u
     await engine.dispose()
 
 
-async def test_replicas_that_start_together_apply_each_revision_once(postgres: str, database_url: str) -> None:
+async def test_replicas_that_start_together_apply_each_revision_once(database_url: str) -> None:
     admin = await asyncpg.connect(database_url)
     await admin.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     engines = [create_engine(database_url) for _ in range(4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from tests.ingesting import Catalog, Tree, component
 
 pytestmark = pytest.mark.anyio
 
-NAMES = st.sampled_from(["w", "x", "X", "y"])
+Edit = tuple[str, list[str] | None]  # a file, and its documents; None: deleted
+
+NAMES = st.sampled_from(["x", "X", "y"])
 GOOD = st.builds(
     component,
     NAMES,
@@ -22,12 +25,9 @@ GOOD = st.builds(
     lifecycle=st.sampled_from(["production", "experimental"]),
 )
 BROKEN = st.one_of(st.just("kind: [\n"), NAMES.map(lambda name: component(name, system="1")))
+FILES = st.sampled_from(["a.yaml", "b.yml", "c/d.yaml"])
 EDITS = {
-    kind: st.lists(
-        st.dictionaries(st.sampled_from(["a.yaml", "b.yml", "c/d.yaml"]), st.none() | st.lists(documents, max_size=3)),
-        min_size=2,
-        max_size=5,
-    )
+    kind: st.lists(st.tuples(FILES, st.none() | st.lists(documents, max_size=2)), min_size=3, max_size=6)
     for kind, documents in {"good": GOOD, "any": GOOD | BROKEN}.items()
 }
 STATE = {
@@ -50,17 +50,19 @@ STATE = {
 }
 EMPTY = "TRUNCATE ref, source, source_run, source_file, entity, document, relation, problem, change"
 a_few = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25 if os.environ.get("CATALOGRAPH_TEST_LONG") is None else 300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
-def edit(tree: Tree, changes: dict[str, list[str] | None]) -> None:
-    """Write files, or delete those without documents."""
-    for name, documents in changes.items():
-        if documents is None:
-            (tree.root / name).unlink(missing_ok=True)
-        else:
-            tree.write(name, *documents)
+def make(tree: Tree, edit: Edit) -> None:
+    """Write a file, or delete it."""
+    name, documents = edit
+    if documents is None:
+        (tree.root / name).unlink(missing_ok=True)
+    else:
+        tree.write(name, *documents)
 
 
 async def state(catalog: Catalog) -> dict[str, list[Any]]:
@@ -71,12 +73,12 @@ async def state(catalog: Catalog) -> dict[str, list[Any]]:
 @a_few
 @given(history=EDITS["good"])
 async def test_any_history_ends_as_a_first_ingestion_of_its_end(
-    catalog: Catalog, tmp_path: Path, history: list[dict[str, list[str] | None]]
+    catalog: Catalog, tmp_path: Path, history: list[Edit]
 ) -> None:
     tree = _empty(tmp_path)
     await catalog.rows(EMPTY)
-    for changes in history:
-        edit(tree, changes)
+    for edit in history:
+        make(tree, edit)
         await catalog.ingest(tree.root, allow_removals=True)
     ended = await state(catalog)
     await catalog.rows(EMPTY)
@@ -87,14 +89,14 @@ async def test_any_history_ends_as_a_first_ingestion_of_its_end(
 @a_few
 @given(history=EDITS["any"])
 async def test_what_is_kept_of_broken_files_is_the_same_without_skipping(
-    catalog: Catalog, tmp_path: Path, history: list[dict[str, list[str] | None]]
+    catalog: Catalog, tmp_path: Path, history: list[Edit]
 ) -> None:
     ends = []
     for forget in (EMPTY, "TRUNCATE source_file"):
         await catalog.rows(EMPTY)
         tree = _empty(tmp_path)
-        for changes in history:
-            edit(tree, changes)
+        for edit in history:
+            make(tree, edit)
             if forget != EMPTY:
                 await catalog.rows(forget)
             await catalog.ingest(tree.root, allow_removals=True)

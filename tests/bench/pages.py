@@ -1,0 +1,118 @@
+"""Does a page deep inside a list cost what the first one costs?
+
+Each list is asked for its first page and for pages further on. All of them are asked in turns, so that whatever else
+the machine does meanwhile falls on all alike; a figure is the median of all turns.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from db.queries.keyset import Key
+from schema.paging import PageRequest
+from tests.bench.asking import Answer, Asker, Plan
+from tests.bench.lists import PAGE_SIZE, List
+
+PLACES = {"first": 0.0, "1/4": 0.25, "1/2": 0.5, "3/4": 0.75, "last": 1.0}
+WARMING = 8  # turns before the watch runs: after five runs Postgres decides on a prepared statement's plan for good
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one page costs: milliseconds for the answer, and for its SQL alone."""
+
+    answer: float
+    sql: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """What the pages of one list cost. `deep` is the place, of all but the first, whose SQL takes longest."""
+
+    list: str
+    rows: int
+    statements: int
+    places: dict[str, Cost]
+    deep: str
+    ratio: float  # of the answers, deep to first
+    sql_ratio: float
+    first_plan: Plan
+    deep_plan: Plan
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as one object."""
+        return asdict(self)
+
+
+async def measured(asker: Asker, lists: Sequence[List], turns: int) -> AsyncIterator[Paging]:
+    """The costs of each list that has more than one page; each page is asked for so many times."""
+    for listed in lists:
+        total = (await asker.ask(listed.total_query())).data
+        if (rows := _page(total)["totalCount"]) > PAGE_SIZE:
+            yield await _paging(asker, listed, rows, turns)
+
+
+async def _paging(asker: Asker, listed: List, rows: int, turns: int) -> Paging:
+    query = listed.page_query()
+    cursors = {place: await _cursor(asker, listed, round(part * (rows - PAGE_SIZE))) for place, part in PLACES.items()}
+    answers: dict[str, list[Answer]] = {place: [] for place in PLACES}
+    for turn in range(WARMING + turns):
+        for place, cursor in cursors.items():
+            answer = await asker.ask(query, after=cursor)
+            if turn >= WARMING:
+                answers[place].append(answer)
+    costs = {place: _cost(some) for place, some in answers.items()}
+    first = costs["first"]
+    deep = max((place for place in PLACES if place != "first"), key=lambda place: costs[place].sql)
+    return Paging(
+        list=listed.title,
+        rows=rows,
+        statements=max(len(answer.statements) for some in answers.values() for answer in some),
+        places=costs,
+        deep=deep,
+        ratio=round(costs[deep].answer / first.answer, 2),
+        sql_ratio=round(costs[deep].sql / first.sql, 2),
+        first_plan=(await asker.plans(query))[-1],
+        deep_plan=(await asker.plans(query, after=cursors[deep]))[-1],
+    )
+
+
+def _cost(answers: Sequence[Answer]) -> Cost:
+    seconds = median(answer.seconds for answer in answers), median(answer.sql_seconds for answer in answers)
+    return Cost(*(round(one * 1000, 3) for one in seconds))
+
+
+async def _cursor(asker: Asker, listed: List, position: int) -> str | None:
+    """The cursor after so many rows: what a client would have come to by reading all pages up to there."""
+    if position == 0:
+        return None
+    answer = await asker.ask(listed.page_query())
+    fingerprint, *_ = orjson.loads(base64.urlsafe_b64decode(_page(answer.data)["edges"][0]["cursor"] + "=="))
+    request = PageRequest(tuple(map(Key, listed.order)), fingerprint=fingerprint)
+    return request.cursor(await _row(asker, answer, position - 1))
+
+
+async def _row(asker: Asker, first_page: Answer, position: int) -> Row[Any]:
+    """The row at this position of the list, from 0, by the statement of its first page with another limit."""
+    statement = first_page.statements[-1]
+    limit = re.search(r"LIMIT \$(\d+)", statement.text)
+    assert limit, statement.text
+    parameters = list(statement.parameters)
+    parameters[int(limit[1]) - 1] = position + 1
+    async with asker.engine.connect() as connection:
+        rows = f"SELECT * FROM ({statement.text}) AS listed OFFSET {position}"
+        return (await connection.exec_driver_sql(rows, tuple(parameters))).one()
+
+
+def _page(data: dict[str, Any]) -> dict[str, Any]:
+    """The field `page` of an answer, at its root or one level below."""
+    found = data if "page" in data else next(iter(data.values()))
+    return found["page"]  # type: ignore[no-any-return]

@@ -67,7 +67,10 @@ class GraphQLEndpoint:
     """
 
     def __init__(
-        self, schema: strawberry.Schema, make_context: Callable[[Request[Any]], AbstractContextManager[object]], settings: Settings
+        self,
+        schema: strawberry.Schema,
+        make_context: Callable[[Request[Any]], AbstractContextManager[object]],
+        settings: Settings,
     ) -> None:
         self._schema = schema
         self._make_context = make_context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -47,8 +48,9 @@ class Settings(BaseModel):
     data_dir: FolderPath = Field(
         default=Path("~/.local/share/catalograph"),
         validate_default=True,
-        description="Folder of the embedded Postgres. The default is where desktop programs keep a user's data "
-        "(`$XDG_DATA_HOME/catalograph` where that is set).",
+        description="Folder of the embedded Postgres. The default is where programs keep a user's data "
+        "(`$XDG_DATA_HOME/catalograph` where that is set); for root it is `/var/lib/catalograph`, since Postgres then "
+        "runs as `nobody`, who cannot look into root's home.",
     )
     postgres_bin_dir: FolderPath | None = Field(
         default=None,
@@ -127,8 +129,11 @@ class Settings(BaseModel):
         Raises SettingsError, naming every variable that is unknown or has a value that is not allowed.
         """
         values = {name: environ[variable] for name, variable in variables() if environ.get(variable)}
-        if "data_dir" not in values and (data_home := environ.get("XDG_DATA_HOME")):
-            values["data_dir"] = str(Path(data_home) / "catalograph")
+        if "data_dir" not in values:
+            if data_home := environ.get("XDG_DATA_HOME"):
+                values["data_dir"] = str(Path(data_home) / "catalograph")
+            elif os.geteuid() == 0:
+                values["data_dir"] = "/var/lib/catalograph"
         problems = list(_unknown_names(environ))
         try:
             settings = cls.model_validate(values)

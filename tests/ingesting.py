@@ -46,7 +46,7 @@ class Catalog:
     async def until(self, statement: str) -> None:
         """Wait for a statement to have a row; Postgres only tells who asks. It is an error after half a minute."""
         async with asyncio.timeout(30):
-            while not await self.rows(statement):  # noqa: ASYNC110
+            while not await self.rows(statement):
                 await asyncio.sleep(0.01)
 
     async def until_one_waits_for_a_lock(self) -> None:

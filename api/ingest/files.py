@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -184,13 +185,19 @@ def real_path(root: Path, path: Path) -> Path:
     return real
 
 
-def read(path: Path) -> bytes:
+def read(path: Path | str) -> bytes:
     """The content of a file; of one that is too long, a little more than is allowed. Raises UnreadableError."""
     try:
-        if not path.is_file():
-            raise UnreadableError("it is not a file" if path.exists() else "there is no such file")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        # Opening a pipe would wait for a writer otherwise.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("it is not a file")
+            return file.read(min(status.st_size, MAX_BYTES) + 1)
+    except FileNotFoundError as error:
+        raise UnreadableError("there is no such file") from error
+    except IsADirectoryError as error:
+        raise UnreadableError("it is not a file") from error
     except OSError as error:
         raise UnreadableError(error.strerror or type(error).__name__) from error
 

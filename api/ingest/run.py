@@ -135,7 +135,7 @@ async def _read_and_compare(
         await staging.add(batch)
         on_progress("reading", reader.progress)
     await staging.analyze()
-    await staging.add(await asyncio.to_thread(reader.again, []))
+    await staging.add(await asyncio.to_thread(reader.again, await staging.take_contested()))
     on_progress("writing", reader.progress)
     return await sync.compare(connection, run.source_id)
 

@@ -23,8 +23,12 @@ def buffers(plan: Plan) -> int:
 
 def is_generic(plan: Plan) -> bool:
     """Whether Postgres planned without looking at the parameters' values."""
-    conditions = (str(value) for node in _nodes(plan["Plan"]) for key, value in node.items() if "Cond" in key)
+    conditions = (str(value) for node in _nodes(plan["Plan"]) for key, value in node.items() if _is_condition(key))
     return any("$" in condition for condition in conditions)
+
+
+def _is_condition(key: str) -> bool:
+    return key == "Filter" or key.endswith(" Cond")
 
 
 def _works(node: Plan) -> bool:

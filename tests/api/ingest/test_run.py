@@ -76,7 +76,8 @@ async def test_a_change_is_logged_once_with_the_document_before_and_after(catalo
     )
     assert (by, before, after) == (f"source:{tree.root}", None, "play")
     [(updated, at)] = await catalog.rows(
-        "SELECT e.updated_at > e.created_at, e.updated_at = c.at FROM entity e JOIN change c ON c.entity_id = e.id WHERE c.kind = 'UPDATED'"
+        "SELECT e.updated_at > e.created_at, e.updated_at = c.at"
+        " FROM entity e JOIN change c ON c.entity_id = e.id WHERE c.kind = 'UPDATED'"
     )
     assert (updated, at) == (True, True)
 
@@ -165,11 +166,11 @@ async def test_files_that_do_not_open_are_not_taken_for_gone(
     ]
 
 
-def _refusing(path: Path, error: Exception, otherwise: Callable[[Path], Any]) -> Callable[[Path], Any]:
+def _refusing(path: Path, error: Exception, otherwise: Callable[[Path | str], Any]) -> Callable[[Path | str], Any]:
     """As `otherwise`, but `path` does not open; permissions would not keep root out."""
 
-    def refuse(opened: Path) -> Any:
-        if opened == path:
+    def refuse(opened: Path | str) -> Any:
+        if Path(opened) == path:
             raise error
         return otherwise(opened)
 
@@ -182,8 +183,8 @@ async def test_a_file_that_vanishes_while_it_is_read_is_not_taken_for_gone(
     tree.write("a.yaml", component("a"))
     await catalog.ingest(tree.root)
 
-    def vanish(path: Path) -> bytes:
-        path.unlink()
+    def vanish(path: Path | str) -> bytes:
+        Path(path).unlink()
         return read(path)
 
     monkeypatch.setattr("api.ingest.reader.read", vanish)

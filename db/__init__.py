@@ -1,0 +1,1 @@
+"""Postgres: tables, reading, writing, and the rules of what rows mean."""

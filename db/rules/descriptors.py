@@ -6,6 +6,8 @@ rejected whole; the other documents of its file are not touched by that.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from db.rules.entities import entity_of, is_of_kubernetes
 from db.rules.findings import Findings
 from db.rules.placeholders import Include, Placeholders
@@ -67,7 +69,7 @@ _MAX_FINDINGS = 1_000
 _MAX_EXPANDED = 50_000_000
 
 
-def read(text: bytes, *, include: Include, kinds: frozenset[str] | None = None) -> Reading:
+def read(text: bytes, *, include: Include, kinds: Container[str] | None = None) -> Reading:
     """What the file with the content `text` says. Never raises, whatever the bytes.
 
     `kinds`: the kinds that it may declare, in lower case; None: all. A file that cannot be read at all counts as one
@@ -84,7 +86,7 @@ def read(text: bytes, *, include: Include, kinds: frozenset[str] | None = None) 
 class _File:
     """One file on its way to a `Reading`."""
 
-    def __init__(self, include: Include, kinds: frozenset[str] | None) -> None:
+    def __init__(self, include: Include, kinds: Container[str] | None) -> None:
         self._placeholders = Placeholders(include, self._spend)
         self.reading = Reading(included=self._placeholders.included)
         self._kinds = kinds

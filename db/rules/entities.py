@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -35,7 +35,7 @@ def is_of_kubernetes(value: Json) -> bool:
 
 
 def entity_of(
-    document: Document, number: int, findings: Findings, placeholders: Placeholders, kinds: frozenset[str] | None
+    document: Document, number: int, findings: Findings, placeholders: Placeholders, kinds: Container[str] | None
 ) -> Record | None:
     """The entity that a document declares; None where it is rejected, for the reasons in `findings`.
 

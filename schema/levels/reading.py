@@ -8,6 +8,8 @@ from typing import Any, cast
 from sqlalchemy import Row, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.engine import for_reading
+
 
 class CutOffError(Exception):
     """A statement was cancelled because the request that it was for has ended."""
@@ -20,8 +22,7 @@ class Reader:
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        # One statement is one transaction: without this each would cost two more round trips.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = for_reading(engine)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def rows(self, statement: Select[Any]) -> list[Row[Any]]:

@@ -297,4 +297,5 @@ def _log_failure(error: Exception, answer: CatalogError) -> None:
     if isinstance(answer, InternalError):
         _log.error("unexpected error", path=path, exc_info=cause)
     elif isinstance(answer, Timeout | Unavailable):
-        _log.warning("no answer from the database", path=path, code=answer.code, reason=str(cause))
+        reason = str(getattr(cause, "orig", cause))  # SQLAlchemy's own words hold the whole statement
+        _log.warning("no answer from the database", path=path, code=answer.code, reason=reason)

@@ -10,6 +10,7 @@ import strawberry
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
@@ -19,6 +20,7 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -26,6 +28,11 @@ from schema.errors import BadUserInput, OperationNotFound, ParseFailed, TokenLim
 
 # Strawberry's own two, beside those of the specification, as its own endpoint has them.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+# How many pairs of fields of one name graphql-core compares before it gives up. A page has hundreds; this many take a
+# tenth of a second.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 30_000
+_ABORTED = GraphQLError("The document repeats fields so often that it takes too long to check; ask for each field once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ def prepare(schema: strawberry.Schema, text: str, name: str | None, *, token_lim
     document = _parse(text, token_limit)
     _refuse_nul(document)
     if errors := validate(schema._schema, document, _RULES):  # noqa: SLF001 - Strawberry has no other door to it
-        raise ValidationFailed(errors)
+        raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
     return Operation(document, _select(document, name))
 
 

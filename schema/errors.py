@@ -14,6 +14,7 @@
     ├── BadUserInput                BAD_USER_INPUT               a variable or an argument has a value that is refused
     ├── Timeout                     TIMEOUT                      it took longer than it may
     ├── Unavailable                 UNAVAILABLE                  the database cannot be reached, or is overloaded
+    ├── GoneMeanwhile               GONE_MEANWHILE               an object was removed while the operation ran
     └── InternalError               INTERNAL                     a fault of ours; the log has it under the request id
 
 A lookup that finds nothing is not an error: the field is null.
@@ -171,6 +172,13 @@ class Unavailable(CatalogError):
         return {"retry-after": "1"}
 
 
+class GoneMeanwhile(CatalogError):
+    """Something was removed from the catalog between two statements of one operation; asking again is right."""
+
+    code = "GONE_MEANWHILE"
+    status = 503
+
+
 class InternalError(CatalogError):
     """A fault of ours. The client gets the request id; the log has the rest."""
 
@@ -187,6 +195,11 @@ def timeout() -> Timeout:
 def unavailable() -> Unavailable:
     """The database cannot answer now."""
     return Unavailable("The database is not available, try again later")
+
+
+def gone_meanwhile() -> GoneMeanwhile:
+    """An object lost what it cannot be without."""
+    return GoneMeanwhile("It was removed from the catalog while it was read, ask again")
 
 
 def internal_error(request_id: str) -> InternalError:

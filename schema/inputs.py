@@ -11,7 +11,9 @@ import dataclasses
 import inspect
 import types
 import typing
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NewType
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -26,6 +28,10 @@ from schema.scalars import EntityRef
 
 MAX_TEXT = 10_000  # characters
 MAX_ITEMS = 1_000  # of a list in an argument
+MAX_TESTS = 200  # in a filter, all its parts together
+MAX_DEPTH = 10  # of a filter in filters
+
+Cursor = NewType("Cursor", str)  # checked where it is read, and as long as what it is made of
 
 _inputs: dict[str, type] = {}
 
@@ -40,9 +46,20 @@ def graphql_type(hint: Any) -> Any:
         return list[graphql_type(parts[0])]  # type: ignore[misc]
     if hint is Ref:
         return EntityRef
+    if hint is Cursor:
+        return str
     if dataclasses.is_dataclass(hint):
         return _input_type(typing.cast("type", hint))
     return hint
+
+
+def arguments_of(hints: dict[str, Any], given: dict[str, Any], *, kind: str | None) -> dict[str, Any]:
+    """A field's arguments as their hints have them; those that are absent are None. Raises `BadUserInput`."""
+    for name, value in given.items():
+        if dataclasses.is_dataclass(value):
+            _check_size(value, name)
+    asked = {name: value_of(hint, given.get(name), name=graphql_name(name), kind=kind) for name, hint in hints.items()}
+    return {name: None if _asks_nothing(value) else value for name, value in asked.items()}
 
 
 def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None) -> Any:
@@ -65,7 +82,7 @@ def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None) -> An
             raise BadUserInput(f"`{name}`: {error}") from error
     if dataclasses.is_dataclass(hint):
         return _dataclass_value(typing.cast("type", hint), given, name)
-    return _checked(given, name) if isinstance(given, str) else given
+    return _checked(given, name) if isinstance(given, str) and hint is not Cursor else given
 
 
 def bounded(items: list[Any], *, name: str) -> list[Any]:
@@ -92,6 +109,8 @@ DESCRIPTIONS = {
     "before": "The cursor before which the page ends.",
 }
 
+_hints = cache(typing.get_type_hints)
+
 
 def _input_type(cls: type) -> type:
     """The Strawberry input of a dataclass; made once, and able to name itself."""
@@ -99,7 +118,7 @@ def _input_type(cls: type) -> type:
         return _inputs[cls.__name__]
     made = type(cls.__name__, (), {"__annotations__": {}, "__module__": __name__})
     _inputs[cls.__name__] = made
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     for spec in dataclasses.fields(cls):
         required = spec.default is dataclasses.MISSING
         setattr(
@@ -118,7 +137,7 @@ def _input_type(cls: type) -> type:
 
 
 def _dataclass_value(cls: type, given: Any, name: str) -> Any:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return cls(
         **{
             spec.name: value_of(
@@ -130,6 +149,33 @@ def _dataclass_value(cls: type, given: Any, name: str) -> Any:
             for spec in dataclasses.fields(cls)
         }
     )
+
+
+def _asks_nothing(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and all(
+        getattr(value, spec.name) is None for spec in dataclasses.fields(value)
+    )
+
+
+def _check_size(given: Any, name: str) -> None:
+    """Refuse a filter with too many tests, or too many filters in each other, before anything is made of it."""
+    level, tests = [given], 0
+    for _ in range(MAX_DEPTH):
+        tests += len(level)
+        level = [part for whole in level for part in _parts(whole)]
+        if not level or tests > MAX_TESTS:
+            break
+    if level or tests > MAX_TESTS:
+        raise BadUserInput(f"`{name}` is too large: {MAX_TESTS} tests, {MAX_DEPTH} levels deep, is the most.")
+
+
+def _parts(whole: Any) -> Iterator[Any]:
+    """The input objects right in this one."""
+    for spec in dataclasses.fields(whole):
+        value = getattr(whole, spec.name)
+        for part in value if isinstance(value, list) else (value,):
+            if dataclasses.is_dataclass(part):
+                yield part
 
 
 def _checked(text: str, name: str) -> str:

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -75,7 +75,7 @@ def _place(cursor: str, fingerprint: str, keys: Sequence[Key]) -> Place:
         values = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         found, *place = values
         place = [_read(value) for value in place]
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, binascii.Error) as error:
         raise BadUserInput(f"{cursor[:80]!r} is not a cursor. A cursor comes from `edges` or `pageInfo`.") from error
     if found != fingerprint or len(place) != len(keys):
         raise BadUserInput("This cursor was made by another field, or with another filter or order.")
@@ -88,7 +88,7 @@ def _written(value: Any) -> Any:
 
 def _read(value: Any) -> Any:
     if isinstance(value, dict):
-        return datetime.fromisoformat(value["at"])
+        return datetime.fromisoformat(value["at"]).astimezone(UTC)
     if isinstance(value, str) and "\0" in value:
         raise ValueError("no text holds a NUL")
     return value

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
+
+from db.rules.shown import shown
 
 EntityRef = NewType("EntityRef", str)
 JSON = NewType("JSON", object)
+
+# RFC 3339, section 5.6; a leap second is not an instant that Postgres knows.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _written_instant(value: datetime) -> str:
@@ -19,19 +24,16 @@ def _written_instant(value: datetime) -> str:
 
 def _read_instant(value: Any) -> datetime:
     try:
-        instant = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise GraphQLError(
-            f"A DateTime is an RFC 3339 text with an offset, such as 2026-11-22T10:00:00Z, not {value!r}."
-        )
-    return instant
+        if _INSTANT.fullmatch(value):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"a DateTime is an RFC 3339 text such as 2026-11-22T10:00:00Z, not {shown(value)}")
 
 
 def _read_ref(value: Any) -> str:
     if not isinstance(value, str):
-        raise GraphQLError(f"An EntityRef is a text such as component:default/dice-roller, not {value!r}.")
+        raise ValueError(f"an EntityRef is a text such as component:default/dice-roller, not {shown(value)}")  # noqa: TRY004
     return value
 
 

@@ -86,8 +86,8 @@ class Company:
 
     Of every 50 entities one is a group, one a system, five are users, six APIs, six resources, and most others
     components; one of ten blocks has a domain. Their types, lifecycles, tags, namespaces, owners and systems vary
-    independently. The first group owns a tenth of everything, and the first system holds a twentieth. Every reference
-    leads somewhere when there are 50 entities or more.
+    independently; one of 500 has the type `robot`, the namespace `lab` or the tag `pci`. The first group owns a tenth
+    of everything, and the first system holds a twentieth. From 50 entities on every reference leads somewhere.
     """
 
     entities: int
@@ -104,7 +104,7 @@ class Company:
         kind = self._kind(n)
         head = _HEAD.format(kind=kind, name=self._name(n), namespace=self._namespace(n), tags=", ".join(_tags(n)))
         spec = _SPECS[kind].format(
-            type=_drawn(n, "type", _TYPES.get(kind, ("other",))),
+            type="robot" if _is_rare(n, "type") else _drawn(n, "type", _TYPES.get(kind, ("other",))),
             lifecycle=_drawn(n, "lifecycle", _LIFECYCLES),
             owner=self.ref(self._some(n, "owner", slot=0, favour=10)),
             system=self.ref(self._some(n, "system", slot=1, favour=20)),
@@ -129,7 +129,9 @@ class Company:
         return f"{_drawn(n, 'first word', _WORDS)}-{_drawn(n, 'second word', _WORDS)}-{n}"
 
     def _namespace(self, n: int) -> str:
-        return _drawn(n, "namespace", _NAMESPACES) if self._kind(n) in _TYPES else "default"
+        if self._kind(n) not in _TYPES:
+            return "default"
+        return "lab" if _is_rare(n, "namespace") else _drawn(n, "namespace", _NAMESPACES)
 
     def _some(self, n: int, role: str, *, slot: int, every: int = 1, favour: int = 0) -> int:
         """The entity that plays a role for entity `n`: in this slot of one of every so many blocks.
@@ -144,7 +146,11 @@ class Company:
 
 def _tags(n: int) -> list[str]:
     tags = [_drawn(n, "language", _LANGUAGES), f"tier-{_chance(n, 'tier') % 4}"]
-    return [*tags, "pci"] if _chance(n, "pci") % 500 == 0 else tags
+    return [*tags, "pci"] if _is_rare(n, "tag") else tags
+
+
+def _is_rare(n: int, what: str) -> bool:
+    return _chance(n, f"rare {what}") % 500 == 0
 
 
 def _drawn(n: int, what: str, choices: Sequence[str]) -> str:

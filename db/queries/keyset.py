@@ -35,6 +35,10 @@ class Key:
 Place = tuple[Any, ...]
 
 
+class ForeignPlaceError(ValueError):
+    """A place whose values are not such as the keys have."""
+
+
 def ordered(query: Select[Any], keys: Sequence[Key], columns: Any | None = None) -> Select[Any]:
     """The query in this order; `columns` are those of `query` unless given."""
     columns = query.selected_columns if columns is None else columns
@@ -44,6 +48,8 @@ def ordered(query: Select[Any], keys: Sequence[Key], columns: Any | None = None)
 def following(query: Select[Any], keys: Sequence[Key], place: Place) -> Select[Any]:
     """The rows of the query that come after the place in this order."""
     columns = [query.selected_columns[key.column] for key in keys]
+    if not all(map(_fits, columns, place)):
+        raise ForeignPlaceError
     directions = {key.direction for key in keys}
     if len(directions) == 1 and not any(map(_nullable, columns)):
         row, mark = tuple_(*columns), tuple_(*(_bound(c, v) for c, v in zip(columns, place, strict=True)))
@@ -77,6 +83,15 @@ def _after(column: ColumnElement[Any], key: Key, value: Any) -> ColumnElement[bo
 
 def _nullable(column: ColumnElement[Any]) -> bool:
     return not isinstance(column, Column) or bool(column.nullable)
+
+
+def _fits(column: ColumnElement[Any], value: Any) -> bool:
+    """Whether the column can have this value."""
+    if value is None:
+        return _nullable(column)
+    if type(value) is int:
+        return column.type.python_type is int and -(2**63) <= value < 2**63
+    return type(value) is column.type.python_type
 
 
 def _bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from aiodataloader import DataLoader
 from sqlalchemy import Row, Select
 
-from db.queries.keyset import Key
+from db.queries.keyset import ForeignPlaceError, Key
+from schema.errors import BadUserInput
 from schema.levels import statements
 from schema.levels.reading import Reader
 from schema.levels.statements import Body
@@ -81,6 +82,7 @@ class EdgeLoader(DataLoader[Load, list[Row[Any]]]):
     def __init__(self, reader: Reader) -> None:
         super().__init__()
         self._reader = reader
+        self.arguments: dict[object, dict[str, Any]] = {}  # of each selection, as the first of its objects read them
 
     async def batch_load_fn(self, loads: list[Load]) -> list[Any]:
         """The rows in the order of the loads. A statement that fails fails only its own loads."""
@@ -96,6 +98,8 @@ class EdgeLoader(DataLoader[Load, list[Row[Any]]]):
         try:
             for row in await self._reader.rows(wanted.statement(parents)):
                 rows[row[0] - 1].append(row)
+        except ForeignPlaceError:
+            return dict.fromkeys(parents, BadUserInput("This cursor was not made by this graph."))
         except Exception as error:  # noqa: BLE001 - it is raised again where each load is awaited
             return dict.fromkeys(parents, error)
         return dict(zip(parents, rows, strict=True))

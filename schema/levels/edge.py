@@ -19,20 +19,22 @@ from typing import Any
 
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
 from db.queries.keyset import Key
 from db.rules.filters import EntityOrder
-from schema.inputs import DESCRIPTIONS, graphql_name, graphql_type, value_of
+from schema.errors import BadUserInput, gone_meanwhile
+from schema.inputs import DESCRIPTIONS, Cursor, arguments_of, graphql_name, graphql_type
 from schema.levels.batch import EdgeLoader, Load, Parent, Rows
 from schema.levels.page import Page
 from schema.levels.statements import Body, keys_of
 from schema.paging import page_request
 
 ORDER = {"order_by": tuple[EntityOrder, ...] | None}
-FORWARD = {"first": int | None, "after": str | None}
-BACKWARD = {"last": int | None, "before": str | None}
+FORWARD = {"first": int | None, "after": Cursor | None}
+BACKWARD = {"last": int | None, "before": Cursor | None}
 Descriptions = Mapping[str, str]
 NONE: Descriptions = {}
 
@@ -99,16 +101,22 @@ class EdgeField(StrawberryField):
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """What the field answers for this parent, once its level's statement has run."""
-        asked = {
-            name: value_of(hint, kwargs.get(name), name=graphql_name(name), kind=self._kind)
-            for name, hint in self._hints.items()
-        }
+        loader: EdgeLoader = info.context.edges
+        # All objects that one selection completes have the same arguments: they are read once.
+        selection = (self, id(info._raw_info.field_nodes[0]))  # noqa: SLF001 - Strawberry has no other door to it
+        if selection not in loader.arguments:
+            loader.arguments[selection] = arguments_of(self._hints, kwargs, kind=self._kind)
         parent = tuple(getattr(source, column) for column in keys_of(self._body))
-        return self._answer(info.context.edges, parent, asked)
+        return self._answer(loader, parent, loader.arguments[selection])
 
     async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
         rows = await self._rows(loader, parent, asked)
-        return rows[0] if rows else None
+        return rows[0] if rows else self._nothing()
+
+    def _nothing(self) -> None:
+        """The answer where there is no row. It can only be missing because it went while the operation ran."""
+        if not isinstance(self.type, StrawberryOptional):
+            raise gone_meanwhile()
 
     async def _rows(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> list[Any]:
         return await loader.load(Load(Rows(self._body, tuple(asked.items()), self._order), parent))
@@ -119,7 +127,7 @@ class ValueField(EdgeField):
 
     async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
         rows = await self._rows(loader, parent, asked)
-        return rows[0][1] if rows else None  # the column before it says whose row it is
+        return rows[0][1] if rows else self._nothing()  # the column before it says whose row it is
 
 
 class ListField(EdgeField):
@@ -144,6 +152,8 @@ class ConnectionField(EdgeField):
 
 def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ...]:
     """The keys that were asked for, then the field's own in the direction of the last, so that one index can do."""
+    if len({one.field for one in asked}) < len(asked):
+        raise BadUserInput("`orderBy` names a field twice.")
     chosen = {one.field.value: Key(one.field.value, one.direction, one.nulls) for one in asked}
     ties = (replace(key, direction=asked[-1].direction) if asked else key for key in order if key.column not in chosen)
     return (*chosen.values(), *ties)

@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import for_reading
 
+# Of one operation; a wide one must not take all connections of the pool and starve the others.
+STATEMENTS_AT_ONCE = 4
+
 
 class CutOffError(Exception):
     """A statement was cancelled because the request that it was for has ended."""
@@ -23,6 +26,7 @@ class Reader:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = for_reading(engine)
+        self._side_by_side = asyncio.Semaphore(STATEMENTS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def rows(self, statement: Select[Any]) -> list[Row[Any]]:
@@ -30,7 +34,7 @@ class Reader:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._tasks.add(task)
         try:
-            async with self._engine.connect() as connection:
+            async with self._side_by_side, self._engine.connect() as connection:
                 return list((await connection.execute(statement)).all())
         except asyncio.CancelledError:
             raise CutOffError from None  # as CancelledError it would leave every field hanging that waits for it

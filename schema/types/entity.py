@@ -75,7 +75,7 @@ class Entity(Node):
     description: str | None = strawberry.field(description="What it is, in its owner's words.")
     type: str | None = strawberry.field(description="`spec.type`: `service`, `openapi`, `squad`, ...")
     lifecycle: str | None = strawberry.field(
-        description="`spec.lifecycle`: `experimental`, `production`, `deprecated`, ..."
+        description="`spec.lifecycle`: `production`, `deprecated`, ...; of a long one the first 255 characters."
     )
     tags: list[str] = strawberry.field(description="Its tags, as declared.")
     labels: list[KeyValue] = edges(

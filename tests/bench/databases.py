@@ -24,8 +24,8 @@ from tests.postgres import connected, database_at, make_template
 def server(keep: Path | None = None) -> Iterator[str]:
     """The URL of an embedded Postgres without fsync, in `keep`, or else in a directory that is removed afterwards."""
     data_dir = keep or Path(tempfile.mkdtemp(prefix="catalograph-bench-"))
-    data_dir.mkdir(parents=True, exist_ok=True)
-    data_dir.chmod(0o755)  # root's Postgres runs as another user
+    if keep is None:
+        data_dir.chmod(0o755)  # root's Postgres runs as another user
     try:
         with embedded.running(data_dir, fsync=False) as postgres:
             yield postgres.dsn

@@ -1,4 +1,4 @@
-"""Does a page deep inside a list cost what the first one costs?
+"""Whether a page deep inside a list costs what the first one costs.
 
 Each list is asked for its first page and for pages further on. All of them are asked in turns, so that whatever else
 the machine does meanwhile falls on all alike; a figure is the median of all turns.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.bench.asking import Answer, Asker, Plan
 from tests.bench.lists import PAGE_SIZE, List
 
 PLACES = {"first": 0.0, "1/4": 0.25, "1/2": 0.5, "3/4": 0.75, "last": 1.0}
-WARMING = 8  # turns before the watch runs: after five runs Postgres decides on a prepared statement's plan for good
+WARMING = 8  # turns before the watch runs, at most as many as with it: by then Postgres has settled on its plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,6 @@ class Paging:
     first_plan: Plan
     deep_plan: Plan
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it as one object."""
-        return asdict(self)
-
 
 async def measured(asker: Asker, lists: Sequence[List], turns: int) -> AsyncIterator[Paging]:
     """The costs of each list that has more than one page; each page is asked for so many times."""
@@ -62,12 +58,14 @@ async def measured(asker: Asker, lists: Sequence[List], turns: int) -> AsyncIter
 
 async def _paging(asker: Asker, listed: List, rows: int, turns: int) -> Paging:
     query = listed.page_query()
-    cursors = {place: await _cursor(asker, listed, round(part * (rows - PAGE_SIZE))) for place, part in PLACES.items()}
+    cursors = {
+        place: await cursor_after(asker, listed, round(part * (rows - PAGE_SIZE))) for place, part in PLACES.items()
+    }
     answers: dict[str, list[Answer]] = {place: [] for place in PLACES}
-    for turn in range(WARMING + turns):
+    for turn in range(-min(WARMING, turns), turns):
         for place, cursor in cursors.items():
             answer = await asker.ask(query, after=cursor)
-            if turn >= WARMING:
+            if turn >= 0:
                 answers[place].append(answer)
     costs = {place: _cost(some) for place, some in answers.items()}
     first = costs["first"]
@@ -90,7 +88,7 @@ def _cost(answers: Sequence[Answer]) -> Cost:
     return Cost(*(round(one * 1000, 3) for one in seconds))
 
 
-async def _cursor(asker: Asker, listed: List, position: int) -> str | None:
+async def cursor_after(asker: Asker, listed: List, position: int) -> str | None:
     """The cursor after so many rows: what a client would have come to by reading all pages up to there."""
     if position == 0:
         return None

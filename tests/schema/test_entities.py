@@ -328,6 +328,7 @@ async def test_a_singular_root_gives_only_its_own_type(company: Graph) -> None:
     [
         ('{ entity(ref: "player") { name } }', "`ref`: 'player' has no kind: write it as kind:name or kind:namespace/name"),
         ('{ node(id: "not one") { id } }', "'not one' is not an id of this graph. Ids are opaque; to look up by name use `entity(ref:)`."),
+        ('{ node(id: "ZQA") { id } }', "'ZQA' is not an id of this graph. Ids are opaque; to look up by name use `entity(ref:)`."),
         ('{ source(name: "a\\u0000b") { name } }', "`name` holds a NUL or half a surrogate pair, which no text in the catalog has."),
         ('{ entities(filter: {name: {eq: "%s"}}) { totalCount } }' % ("x" * 10_001), "`filter.name.eq` has 10001 characters; at most 10000 are read."),
         ("{ entitiesByRef(refs: [%s]) { name } }" % ('"api:find",' * 1001), "`refs` has 1001 items; at most 1000 are read."),
@@ -335,6 +336,13 @@ async def test_a_singular_root_gives_only_its_own_type(company: Graph) -> None:
 )  # fmt: skip
 async def test_bad_input_is_refused_with_its_place(graph: Graph, query: str, message: str) -> None:
     assert await graph.refuse(query) == ("BAD_USER_INPUT", message)
+
+
+async def test_what_goes_while_it_is_read_says_so(company: Graph) -> None:
+    """Between the statement of the page and that of its specs an ingestion may commit."""
+    await Catalog(company.engine).rows("DELETE FROM document")
+    with pytest.raises(AssertionError, match="GONE_MEANWHILE"):
+        await company.ask('{ entity(ref: "component:player") { spec } }')
 
 
 PAGE = """query($first: Int!) { components(first: $first) {

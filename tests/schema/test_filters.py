@@ -123,3 +123,60 @@ async def test_problems_are_filtered_by_area_rule_and_severity(company: Graph) -
         }"""
     )
     assert {key: value["totalCount"] for key, value in data.items()} == {"all": 2, "rule": 2, "other": 0, "none": 0}
+
+
+TOO_LARGE = ("BAD_USER_INPUT", "`filter` is too large: 200 tests, 10 levels deep, is the most.")
+
+
+async def test_a_filter_that_would_cost_the_server_dearly_is_refused(graph: Graph) -> None:
+    query = "query($f: EntityFilter) { entities(filter: $f) { totalCount } }"
+    many = {"anyOf": [{"name": {"eq": f"x{n}"}} for n in range(200)]}
+    assert await graph.refuse(query, f=many) == TOO_LARGE
+    empty = {"anyOf": [{"anyOf": [{}] * 50}] * 50}
+    assert await graph.refuse(query, f=empty) == TOO_LARGE
+
+
+@pytest.mark.parametrize(("depth", "refused"), [(10, False), (11, True)])
+async def test_filters_go_ten_levels_deep(company: Graph, depth: int, *, refused: bool) -> None:
+    query = "{ entities(filter: " + "{not: " * (depth - 1) + "{}" + "}" * (depth - 1) + ") { totalCount } }"
+    if refused:
+        assert await company.refuse(query) == TOO_LARGE
+    else:
+        assert (await company.ask(query))["entities"] == {"totalCount": 0}
+
+
+async def test_many_tests_under_many_parents_cost_one_statement(company: Graph) -> None:
+    many = {"anyOf": [{"name": {"eq": f"x{n}"}} for n in range(90)] + [{"name": {"eq": "player"}}]}
+    query = "query($f: EntityFilter) { components { nodes { name dependents(filter: $f) { totalCount } } } }"
+    nodes = (await company.ask(query, f=many, statements=2))["components"]["nodes"]
+    found = {node["name"]: node["dependents"]["totalCount"] for node in nodes}
+    assert found == {"Player": 0, "index": 1, "orphan": 0, "player-skin": 0}
+
+
+async def test_an_empty_filter_and_none_make_the_same_cursor(company: Graph) -> None:
+    query = """query($f: EntityFilter, $at: String) {
+        components(filter: $f, first: 1, after: $at) { nodes { name } pageInfo { endCursor } } }"""
+    at = (await company.ask(query, f=None))["components"]["pageInfo"]["endCursor"]
+    assert (await company.ask(query, f={}, at=at))["components"]["nodes"] == [{"name": "index"}]
+
+
+INSTANT = "query($at: DateTime) { components(filter: {createdAt: {after: $at}}) { totalCount } }"
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-02-30T00:00:00Z", "2024-01-01"),
+        *("2024-01-01T00:00:00", "2024-W01-1T00:00:00Z", "20240101T000000Z", "2024-01-01T00:00:00Z\n"),
+    ],
+)
+async def test_an_instant_that_is_none_is_refused(graph: Graph, instant: str) -> None:
+    with pytest.raises(AssertionError, match="a DateTime is an RFC 3339 text such as 2026-11-22T10:00:00Z"):
+        await graph.ask(INSTANT, at=instant)
+
+
+@pytest.mark.parametrize(
+    "instant", ["2024-01-01t00:00:00z", "2024-01-01T00:00:00.123456789+05:30", "0001-01-01T00:00:00Z"]
+)
+async def test_instants_of_rfc_3339_are_read(company: Graph, instant: str) -> None:
+    assert (await company.ask(INSTANT, at=instant))["components"]["totalCount"] == len(ALL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from itertools import pairwise, product
 from typing import Any
 
@@ -173,6 +175,48 @@ async def test_a_tampered_cursor_is_refused_not_run(components: Graph) -> None:
         broken = at[:cut] + at[end:]
         code, _ = await components.refuse("query($at: String) { components(after: $at) { nodes { name } } }", at=broken)
         assert code == "BAD_USER_INPUT"
+
+
+def forged(cursor: str, position: int, value: object) -> str:
+    """The cursor with one of its values replaced."""
+    values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    values[position] = value
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "value", [7, True, 1e308, ["a"], None, {"at": "2024-01-01T00:00:00+00:00"}, {"at": "x"}, {}, "a\0"]
+)
+async def test_a_forged_text_in_a_cursor_is_refused(components: Graph, value: object) -> None:
+    at = (await components.ask(FORWARD, size=1))["page"]["pageInfo"]["endCursor"]
+    code, _ = await components.refuse(FORWARD, size=1, at=forged(at, 1, value))
+    assert code == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("value", ["7", 2**63, -(2**70), 1.5, True, None, [1]])
+async def test_a_forged_number_in_a_cursor_is_refused(components: Graph, value: object) -> None:
+    at = (await components.ask(FORWARD, size=1))["page"]["pageInfo"]["endCursor"]
+    code, _ = await components.refuse(FORWARD, size=1, at=forged(at, 2, value))
+    assert code == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("value", ["2024-01-01T00:00:00Z", {"at": "0001-01-01T00:00:00+14:00"}, {"at": 5}, 0, None])
+async def test_a_forged_instant_in_a_cursor_is_refused(components: Graph, value: object) -> None:
+    order = [{"field": "UPDATED_AT"}]
+    at = (await components.ask(FORWARD, order=order, size=1))["page"]["pageInfo"]["endCursor"]
+    code, _ = await components.refuse(FORWARD, order=order, size=1, at=forged(at, 1, value))
+    assert code == "BAD_USER_INPUT"
+
+
+async def test_a_list_with_very_long_keys_can_be_paged(components: Graph) -> None:
+    await Catalog(components.engine).rows("UPDATE entity SET title = repeat('t', 9000) || name")
+    pages = await walk(components, FORWARD, [{"field": "TITLE"}], 3)
+    assert [len(page) for page in pages] == [3, 3, 1]
+
+
+async def test_an_order_that_names_a_field_twice_is_refused(graph: Graph) -> None:
+    query = "{ components(orderBy: [{field: NAME}, {field: NAME, direction: DESC}]) { nodes { name } } }"
+    assert await graph.refuse(query) == ("BAD_USER_INPUT", "`orderBy` names a field twice.")
 
 
 async def test_a_total_costs_one_statement_and_only_when_asked(components: Graph) -> None:

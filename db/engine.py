@@ -187,6 +187,10 @@ def _server_settings(application_name: str, statement_timeout: float | None) -> 
         settings["statement_timeout"] = _milliseconds(statement_timeout)
         # A statement whose client has died is stopped within this time, not when it is done.
         settings["client_connection_check_interval"] = "5000"
+        # Plans are made for the values at hand: how rare a tag or how large an owner is decides between them. And a
+        # catalog is mostly in memory, where a row anywhere costs about what the next row does.
+        settings["plan_cache_mode"] = "force_custom_plan"
+        settings["random_page_cost"] = "1.1"
     return settings
 
 

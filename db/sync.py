@@ -87,6 +87,11 @@ async def write(connection: AsyncConnection, run: Run, declared: Source, differe
     return counts
 
 
+async def refresh_statistics(connection: AsyncConnection) -> None:
+    """Tell the planner how large the tables have become."""
+    await connection.execute(text("ANALYZE ref, entity, document, relation, problem"))
+
+
 # All text is compared byte by byte, as in the tables proper.
 _TABLES = """
     -- which entities are created, updated and deleted

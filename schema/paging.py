@@ -89,6 +89,6 @@ def _written(value: Any) -> Any:
 def _read(value: Any) -> Any:
     if isinstance(value, dict):
         return datetime.fromisoformat(value["at"]).astimezone(UTC)
-    if isinstance(value, str) and "\0" in value:
-        raise ValueError("no text holds a NUL")
+    if not isinstance(value, str | int | None) or (isinstance(value, str) and "\0" in value):
+        raise ValueError("no key has such a value")
     return value

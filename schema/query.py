@@ -93,4 +93,6 @@ class Query:
         problem_queries.every, "Everything that is wrong, by file and line.", order=("location", "line", "id")
     )
     source: Source | None = edge(source_queries.by_name, "The source of this name.")
-    sources: SourceConnection = connection(source_queries.every, "Where entities come from.")
+    sources: SourceConnection = connection(
+        source_queries.every, "Where entities come from, by name.", order=("name", "id")
+    )

@@ -26,6 +26,9 @@ from db.staging import Staging
 REMOVALS_ALWAYS_ALLOWED = 10
 SHARE_OF_REMOVALS_ALLOWED = 0.2
 
+# After so many the planner's statistics are refreshed at once, not when Postgres comes round to it a minute later.
+CHANGES_WORTH_COUNTING = 1_000
+
 PROBLEMS_SHOWN = 10
 
 Phase = Literal["waiting", "reading", "writing"]
@@ -103,6 +106,9 @@ async def ingest(
     except BaseException as error:
         await _record_failure(engine, run, error)
         raise
+    if counts.added + counts.changed + counts.removed >= CHANGES_WORTH_COUNTING:
+        async with engine.begin() as connection:
+            await sync.refresh_statistics(connection)
     async with engine.connect() as connection:
         problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
     return Report(source.name, counts, tuple(problems), time.monotonic() - started)

@@ -77,8 +77,12 @@ def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     """Conditions on the entity's own columns."""
     for column, test in ((c.title, wanted.title), (c.type, wanted.type), (c.lifecycle, wanted.lifecycle)):
         yield from _text_conditions(column, test)
-    for column, test in ((c.kind, wanted.kind), (c.namespace, wanted.namespace), (c.name, wanted.name)):
-        yield from _text_conditions(func.lower(column), _lower(test))
+    for column, test in (
+        (func.lower(c.kind), wanted.kind),
+        (func.lower(c.namespace), wanted.namespace),
+        (c.sort_name, wanted.name),
+    ):
+        yield from _text_conditions(column, _lower(test))
     yield from _array_conditions(c.tags, wanted.tag)
     yield from _span_conditions(c.created_at, wanted.created_at)
     yield from _span_conditions(c.updated_at, wanted.updated_at)
@@ -91,8 +95,9 @@ def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     if wanted.owned_by is not None:
         yield and_(c.owner_id.is_not(None), c.owner_id == ref_id(wanted.owned_by))
     if wanted.part_of is not None:
-        part, whole = relation.alias(), ref_id(wanted.part_of)
-        yield exists().where(part.c.source_id == c.id, part.c.type == "partOf", part.c.target_id == whole)
+        whole = relation.alias()  # seen from there, its parts lie together
+        its = (whole.c.source_id == ref_id(wanted.part_of), whole.c.type == "hasPart", whole.c.target_id == c.id)
+        yield exists().where(*its)
     if wanted.has_problem is not None:
         found = exists().where(problem.c.entity_id == c.id)
         yield found if wanted.has_problem else not_(found)

@@ -68,7 +68,7 @@ class ProblemArea(Described):
 class EntityOrderField(Described):
     """What entities can be ordered by."""
 
-    NAME = "name", "By name."
+    NAME = "sort_name", "By name, without case."
     TITLE = "title", "By title."
     KIND = "kind", "By kind."
     NAMESPACE = "namespace", "By namespace."

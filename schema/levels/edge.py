@@ -58,7 +58,7 @@ def connection(
     body: Body,
     description: str,
     *,
-    order: Sequence[str] = ("name", "id"),
+    order: Sequence[str] = ("sort_name", "id"),
     both_ways: bool = False,
     order_by: bool = False,
     arguments: Descriptions = NONE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.factories import Company
 
 PAGE_SIZE = 20
-BY_NAME = ("name", "id")
+BY_NAME = ("sort_name", "id")
 NEWEST = "orderBy: [{field: UPDATED_AT, direction: DESC}]"
 
 

@@ -35,6 +35,10 @@ class Graph:
             _, (error,) = await self._execute(query, variables)
         return error["extensions"]["code"], error["message"]
 
+    async def errors(self, query: str, **variables: Any) -> list[Any]:
+        """The answer's errors."""
+        return (await self._execute(query, variables))[1]
+
     async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any]]:
         with Context(engine=self.engine, request_id="test") as context:
             result = await self.schema.execute(query, variable_values=variables, context_value=context)

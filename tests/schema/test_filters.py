@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.schema.graph import Graph
@@ -132,7 +134,7 @@ async def test_a_filter_that_would_cost_the_server_dearly_is_refused(graph: Grap
     query = "query($f: EntityFilter) { entities(filter: $f) { totalCount } }"
     many = {"anyOf": [{"name": {"eq": f"x{n}"}} for n in range(200)]}
     assert await graph.refuse(query, f=many) == TOO_LARGE
-    empty = {"anyOf": [{"anyOf": [{}] * 50}] * 50}
+    empty: dict[str, Any] = {"anyOf": [{"anyOf": [{}] * 50}] * 50}
     assert await graph.refuse(query, f=empty) == TOO_LARGE
 
 
@@ -171,8 +173,8 @@ INSTANT = "query($at: DateTime) { components(filter: {createdAt: {after: $at}}) 
     ],
 )
 async def test_an_instant_that_is_none_is_refused(graph: Graph, instant: str) -> None:
-    with pytest.raises(AssertionError, match="a DateTime is an RFC 3339 text such as 2026-11-22T10:00:00Z"):
-        await graph.ask(INSTANT, at=instant)
+    (error,) = await graph.errors(INSTANT, at=instant)
+    assert "a DateTime is an RFC 3339 text such as 2026-11-22T10:00:00Z, not '" in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,11 @@ def in_order(first: Any, *, descending: bool, nulls_first: bool) -> list[tuple[s
         ("f", "library"),
     ]
     present = sorted(
-        (row for row in rows if first(row) is not None), key=lambda row: (first(row), row[0]), reverse=descending
+        (row for row in rows if first(row) is not None),
+        key=lambda row: (first(row), row[0].lower()),
+        reverse=descending,
     )
-    absent = sorted((row for row in rows if first(row) is None), reverse=descending)
+    absent = sorted((row for row in rows if first(row) is None), key=lambda row: row[0].lower(), reverse=descending)
     return absent + present if nulls_first else present + absent
 
 
@@ -93,9 +95,9 @@ async def test_pages_of_a_nullable_order_meet_in_both_directions(
     assert {len(page) for page in forward[:-1]} <= {size}
 
 
-async def test_without_an_order_pages_go_by_name_byte_by_byte(components: Graph) -> None:
+async def test_without_an_order_pages_go_by_name_in_any_case(components: Graph) -> None:
     pages = await walk(components, FORWARD, [], 2)
-    assert [name for page in pages for name, _ in page] == ["B", "a", "a", "c", "d", "e", "f"]
+    assert [name for page in pages for name, _ in page] == ["a", "a", "B", "c", "d", "e", "f"]
 
 
 async def test_keys_may_go_in_different_directions(components: Graph) -> None:
@@ -105,9 +107,9 @@ async def test_keys_may_go_in_different_directions(components: Graph) -> None:
         {"field": "NAMESPACE", "direction": "DESC"},
     ]
     pages = await walk(components, FORWARD, order, 2)
-    assert [name for page in pages for name, _ in page] == ["B", "a", "e", "f", "a", "c", "d"]
+    assert [name for page in pages for name, _ in page] == ["a", "B", "e", "f", "a", "c", "d"]
     backward = await walk(components, BACKWARD, order, 3)
-    assert [name for page in reversed(backward) for name, _ in page] == ["B", "a", "e", "f", "a", "c", "d"]
+    assert [name for page in reversed(backward) for name, _ in page] == ["a", "B", "e", "f", "a", "c", "d"]
 
 
 async def test_a_page_after_the_last_one_is_empty(components: Graph) -> None:

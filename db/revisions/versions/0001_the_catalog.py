@@ -95,6 +95,13 @@ def upgrade() -> None:
         ),
         sa.Column("namespace", sa.Text(collation="C"), nullable=False),
         sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column(
+            "sort_name",
+            sa.Text(collation="C"),
+            sa.Computed("lower(name)", persisted=True),
+            nullable=False,
+            comment="names have no case",
+        ),
         sa.Column("title", sa.Text(collation="C"), nullable=False, comment="metadata.title, else the name"),
         sa.Column("description", sa.Text(collation="C"), nullable=True),
         sa.Column("type", sa.Text(collation="C"), nullable=True),
@@ -117,30 +124,37 @@ def upgrade() -> None:
         sa.Column("commit", sa.Text(collation="C"), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["id"],
-            ["ref.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["source_id"],
-            ["source.id"],
-        ),
+        sa.ForeignKeyConstraint(["id"], ["ref.id"]),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("ref"),
     )
-    op.create_index("entity_by_any_case_kind", "entity", [sa.literal_column("lower(kind)"), "name", "id"], unique=False)
-    op.create_index("entity_by_domain", "entity", ["domain_id", "name", "id"], unique=False)
-    op.create_index("entity_by_kind", "entity", ["kind", "name", "id"], unique=False)
-    op.create_index("entity_by_name", "entity", ["name", "id"], unique=False)
-    op.create_index("entity_by_owner", "entity", ["owner_id", "name", "id"], unique=False)
-    op.create_index("entity_by_parent", "entity", ["parent_id", "name", "id"], unique=False)
+    op.create_index(
+        "entity_by_any_case_kind", "entity", [sa.literal_column("lower(kind)"), "sort_name", "id"], unique=False
+    )
+    op.create_index(
+        "entity_by_any_case_namespace",
+        "entity",
+        [sa.literal_column("lower(namespace)"), "sort_name", "id"],
+        unique=False,
+    )
+    op.create_index("entity_by_domain", "entity", ["domain_id", "sort_name", "id"], unique=False)
+    op.create_index("entity_by_kind", "entity", ["kind", "sort_name", "id"], unique=False)
+    op.create_index("entity_by_name", "entity", ["sort_name", "id"], unique=False)
+    op.create_index("entity_by_owner", "entity", ["owner_id", "sort_name", "id"], unique=False)
+    op.create_index("entity_by_parent", "entity", ["parent_id", "sort_name", "id"], unique=False)
     op.create_index("entity_by_source", "entity", ["source_id", "location"], unique=False)
-    op.create_index("entity_by_system", "entity", ["system_id", "graph_type", "name", "id"], unique=False)
+    op.create_index("entity_by_system", "entity", ["system_id", "graph_type", "sort_name", "id"], unique=False)
     op.create_index("entity_by_tag", "entity", ["tags"], unique=False, postgresql_using="gin")
-    op.create_index("entity_by_type_lifecycle_name", "entity", ["graph_type", "lifecycle", "name", "id"], unique=False)
-    op.create_index("entity_by_type_name", "entity", ["graph_type", "name", "id"], unique=False)
-    op.create_index("entity_by_type_updated_at", "entity", ["graph_type", "updated_at", "name", "id"], unique=False)
-    op.create_index("entity_by_updated_at", "entity", ["updated_at", "name", "id"], unique=False)
+    op.create_index(
+        "entity_by_type_lifecycle_name", "entity", ["graph_type", "lifecycle", "sort_name", "id"], unique=False
+    )
+    op.create_index("entity_by_type_name", "entity", ["graph_type", "sort_name", "id"], unique=False)
+    op.create_index("entity_by_type_type_name", "entity", ["graph_type", "type", "sort_name", "id"], unique=False)
+    op.create_index(
+        "entity_by_type_updated_at", "entity", ["graph_type", "updated_at", "sort_name", "id"], unique=False
+    )
+    op.create_index("entity_by_updated_at", "entity", ["updated_at", "sort_name", "id"], unique=False)
     op.create_table(
         "problem",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -240,6 +254,7 @@ def downgrade() -> None:
     op.drop_table("problem")
     op.drop_index("entity_by_updated_at", table_name="entity")
     op.drop_index("entity_by_type_updated_at", table_name="entity")
+    op.drop_index("entity_by_type_type_name", table_name="entity")
     op.drop_index("entity_by_type_name", table_name="entity")
     op.drop_index("entity_by_type_lifecycle_name", table_name="entity")
     op.drop_index("entity_by_tag", table_name="entity", postgresql_using="gin")
@@ -250,6 +265,7 @@ def downgrade() -> None:
     op.drop_index("entity_by_name", table_name="entity")
     op.drop_index("entity_by_kind", table_name="entity")
     op.drop_index("entity_by_domain", table_name="entity")
+    op.drop_index("entity_by_any_case_namespace", table_name="entity")
     op.drop_index("entity_by_any_case_kind", table_name="entity")
     op.drop_table("entity")
     op.drop_table("source")

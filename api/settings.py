@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +17,8 @@ from db.engine import connection_url
 PREFIX = "CATALOGRAPH_"
 # Names under the prefix that are read by the tests, not by the process.
 _TEST_NAMES = ("CATALOGRAPH_TEST_", "CATALOGRAPH_CHROMIUM")
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
 class SettingsError(Exception):
@@ -31,7 +34,16 @@ def _under_home(value: str | Path) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def _origins(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin: scheme, host and port only, such as http://localhost:5173")
+    return origins
+
+
 FolderPath = Annotated[Path, BeforeValidator(_under_home)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -104,6 +116,11 @@ class Settings(BaseModel):
         default=False,
         description="Whether DATABASE_URL leads to PgBouncer, or another pooler, in transaction mode: `true` or "
         "`false`. Then no statement stays prepared, which is slower.",
+    )
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins of web pages that may ask from a browser, with commas between them: "
+        "`http://localhost:5173,https://portal.example.com`. Exact ones only; none by default.",
     )
     shutdown_timeout: int = Field(
         default=20,

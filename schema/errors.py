@@ -176,7 +176,7 @@ class GoneMeanwhile(CatalogError):
     """Something was removed from the catalog between two statements of one operation; asking again is right."""
 
     code = "GONE_MEANWHILE"
-    status = 503
+    status = 200
 
 
 class InternalError(CatalogError):

@@ -30,7 +30,7 @@ class Problem(Node):
 
     id: strawberry.ID = strawberry.field(resolver=_id, description="Opaque; the same for as long as the problem lasts.")
     area: ProblemArea = strawberry.field(description="What part of the company it is about.")
-    rule: str = strawberry.field(description="The rule that is broken: `dangling-reference`, `metadata.name`, ...")
+    rule: str = strawberry.field(description="The rule that is broken: `dangling-reference`, `tag-format`, ...")
     severity: Severity = strawberry.field(description="How bad it is.")
     message: str = strawberry.field(description="What is wrong.")
     hint: str | None = strawberry.field(description="What to do about it.")

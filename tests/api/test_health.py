@@ -92,6 +92,20 @@ async def test_connections_that_were_cut_are_no_clients_concern(database_url: st
     await admin.close()
 
 
+async def test_only_pages_of_the_named_origins_may_ask_from_a_browser(database_url: str) -> None:
+    ours, theirs = {"origin": "http://localhost:5173"}, {"origin": "http://evil.example"}
+    wish = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    async with running(database_url, CATALOGRAPH_CORS_ORIGINS="http://localhost:5173") as (client, _):
+        preflight = await client.options("/graphql", headers=ours | wish)
+        assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, ours["origin"])
+        answer = await client.get(ASKED, headers=ours)
+        assert answer.headers["access-control-allow-origin"] == ours["origin"]
+        assert (await client.options("/graphql", headers=theirs | wish)).status_code == 400
+        assert "access-control-allow-origin" not in (await client.get(ASKED, headers=theirs)).headers
+    async with running(database_url) as (client, _):
+        assert "access-control-allow-origin" not in (await client.get(ASKED, headers=ours)).headers
+
+
 async def test_an_operation_that_takes_too_long_is_cancelled_down_to_postgres(database_url: str) -> None:
     admin = await asyncpg.connect(database_url)
     running_for = (

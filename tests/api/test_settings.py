@@ -108,3 +108,12 @@ def test_every_setting_says_what_it_is_for() -> None:
     assert len(dict(variables())) == len(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         assert (field.description or "").endswith("."), name
+
+
+def test_origins_are_exact_ones() -> None:
+    settings = Settings.from_environ({"CATALOGRAPH_CORS_ORIGINS": "http://localhost:5173, https://portal.example.com"})
+    assert settings.cors_origins == ("http://localhost:5173", "https://portal.example.com")
+    for wrong in ("*", "localhost:5173", "https://example.com/", "https://*.example.com", "https://example.com,"):
+        (problem,) = problems(CATALOGRAPH_CORS_ORIGINS=wrong)
+        assert problem.startswith("CATALOGRAPH_CORS_ORIGINS: ")
+        assert "scheme, host and port only" in problem

@@ -50,6 +50,9 @@ GRAPHQL_JSON = "application/graphql-response+json"
 # The first is what a client gets that does not say: old ones know no other, and new ones ask.
 _OFFERS = (JSON, GRAPHQL_JSON)
 
+# In the variables of one request, however they are nested.
+MOST_VALUES = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -233,6 +236,17 @@ def _holds_nul(value: object) -> bool:
     return False
 
 
+def _is_large(variables: object) -> bool:
+    """Whether it holds more values than may be: each is read several times before a field can look at it."""
+    values, waiting = 0, [variables]
+    while waiting and values <= MOST_VALUES:
+        value = waiting.pop()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        values += len(inner)
+        waiting.extend(inner)
+    return values > MOST_VALUES
+
+
 def _checked(fields: Mapping[str, Any]) -> Parameters:
     query, name = fields.get("query"), fields.get("operationName")
     variables, extensions = fields.get("variables"), fields.get("extensions")
@@ -244,6 +258,8 @@ def _checked(fields: Mapping[str, Any]) -> Parameters:
         raise BadRequest("'variables' must be an object or null")
     if not isinstance(extensions, dict | None):
         raise BadRequest("'extensions' must be an object or null")
+    if _is_large(variables):
+        raise BadUserInput(f"'variables' holds more than {MOST_VALUES} values")
     return Parameters(query, name or None, variables or {})
 
 

@@ -37,7 +37,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -126,18 +126,17 @@ def running(data_dir: Path, *, bin_dir: Path | None = None, fsync: bool = True) 
     """
     server = _server(data_dir, bin_dir or _wheel_bin_dir(), fsync=fsync)
     keeper = _Keeper(server)
-    with _opened(server.home / "lease") as lease:
+    stopping = threading.Event()
+    watch = threading.Thread(target=keeper.watch, args=(stopping,), name="embedded-postgres", daemon=True)
+    with ExitStack() as at_end:  # also when the block ends by SystemExit or KeyboardInterrupt, as a server's does
+        at_end.callback(keeper.wait_for_end)
+        lease = at_end.enter_context(_opened(server.home / "lease"))
         fcntl.flock(lease, fcntl.LOCK_SH)
         keeper.start()
-        stopping = threading.Event()
-        watch = threading.Thread(target=keeper.watch, args=(stopping,), name="embedded-postgres", daemon=True)
         watch.start()
-        try:
-            yield server
-        finally:
-            stopping.set()
-            watch.join()
-    keeper.wait_for_end()
+        at_end.callback(watch.join)
+        at_end.callback(stopping.set)
+        yield server
 
 
 class _Keeper:
@@ -236,16 +235,16 @@ def _wheel_bin_dir() -> Path:
 def _server(data_dir: Path, bin_dir: Path, *, fsync: bool) -> EmbeddedPostgres:
     """Where the server of a data directory lives; its directory is made. Raises EmbeddedPostgresError."""
     home = (data_dir / f"postgres-{_major(bin_dir)}").resolve()
-    others = [found for found in home.parent.glob("postgres-*") if found.name != home.name]
-    if others and not home.exists():
+    try:
+        others = [] if home.exists() else list(home.parent.glob("postgres-*"))
+        _make_reachable(home.parent)
+    except OSError as error:
+        raise _unusable(home.parent, error) from error
+    if others:
         raise EmbeddedPostgresError(
             f"{home.parent} holds the data of {others[0].name}, and the binaries are of {home.name}.",
             "Run it with binaries of the same major version, or move that directory away to start with an empty one.",
         )
-    try:
-        _make_reachable(home.parent)
-    except OSError as error:
-        raise _unusable(home.parent, error) from error
     _make_private(home)
     return EmbeddedPostgres(home, _socket_dir(home), bin_dir.resolve(), fsync)
 

@@ -3,6 +3,7 @@
 They belong to the transaction, not to the session, so they also work behind PgBouncer, and a client that is killed
 leaves none behind. Taken in this order, they cannot deadlock:
 
+    revisions          one process at a time brings the database up to date
     source:<name>      one run of a source at a time, from its first file to its commit
     catalog            one writer of entities at a time, while it compares and writes; nobody waits for its reading
     changes:catalog    the last step before commit, so that positions in the change log are in the order of commits
@@ -15,6 +16,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+REVISIONS = "revisions"
 CATALOG = "catalog"
 CHANGES = "changes:catalog"
 

@@ -27,7 +27,7 @@ UNSEEN = "too-many-problems"
 _TABLES = """
     CREATE TEMP TABLE staged_file (
         path text COLLATE "C", digest text, included text, documents int, rejected int, skipped int,
-        keeps boolean,      -- its entities stay, unless another file claims them
+        keeps boolean,      -- its entities stay, unless another file claims them, or their kind is not allowed
         unchanged boolean   -- not parsed: its digest is that of the last run
     ) ON COMMIT DROP;
     CREATE TEMP TABLE staged_keep (
@@ -90,10 +90,15 @@ class Known:
 
 
 def kept(reading: Reading) -> frozenset[str] | None:
-    """The refs whose last good entity a file's broken documents keep; None: all that the file holds."""
+    """The refs whose last good entity a file's broken documents keep; None: all that the file holds, but `refused`."""
     broken = {f.ref for f in reading.findings if f.severity == "ERROR" and f.rule not in NOT_BROKEN}
     unseen = any(f.rule == UNSEEN for f in reading.findings)
     return None if unseen or None in broken else frozenset(ref for ref in broken if ref)
+
+
+def refused(reading: Reading) -> frozenset[str]:
+    """The refs that a file declares and may not; they go, even where `kept` is None."""
+    return frozenset(f.ref for f in reading.findings if f.rule == "kind-not-allowed" and f.ref)
 
 
 class Staging:
@@ -193,7 +198,9 @@ def _record_row(position: int, path: str, record: Record) -> tuple[object, ...]:
     return (
         *(position, path, record.document, record.line, record.ref, record.graph_type),
         *(record.api_version, record.kind, record.namespace, record.name),
-        *(record.title, record.description, record.type, record.lifecycle and record.lifecycle[:_INDEXED], record.tags),
+        *(record.title, record.description),
+        *(text and text[:_INDEXED] for text in (record.type, record.lifecycle)),
+        record.tags,
         *(target_of("spec.owner"), target_of("spec.system"), target_of("spec.domain"), parent, record.etag),
         *(jsonb.encode_text(record.metadata), jsonb.encode_text(record.spec)),
     )

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-# Any constant that no other program on the same database is likely to use.
-LOCK = 0x_CA7A_106
+from db import locks
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -25,8 +24,9 @@ def config(connection: Connection | None = None) -> Config:
 async def upgrade(engine: AsyncEngine) -> None:
     """Bring the database to the newest revision, in one transaction; others who try at the same time wait.
 
-    The lock is held by the transaction, not by the session, so that it also works behind PgBouncer.
+    A revision takes as long as it needs: the statement timeout is not for it.
     """
     async with engine.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        await locks.without_timeout(connection)
+        await locks.lock(connection, locks.REVISIONS)
         await connection.run_sync(lambda sync: command.upgrade(config(sync), "head"))

@@ -64,7 +64,8 @@ class Source(Node):
     source_type: str = strawberry.field(resolver=_type, description="What it is: `file`, `folder` or `glob`.")
     source_state: SourceState = strawberry.field(resolver=_state, description="What it is doing.")
     kinds: list[str] = strawberry.field(
-        resolver=_kinds, description="The kinds that it may declare, lower case; empty: all."
+        resolver=_kinds,
+        description="The kinds that it may declare, lower case, or with a `-` before it one that it may not. Empty: all.",
     )
     trusted: bool = strawberry.field(description="Whether owner rights follow the relations that it declares.")
     last_run: SourceRun | None = edge(sources.last_run_of, "Its latest run, finished or not.")

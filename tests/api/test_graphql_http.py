@@ -117,6 +117,18 @@ def code(response: httpx2.Response) -> str:
     return str(response.json()["errors"][0]["extensions"]["code"])
 
 
+@pytest.mark.parametrize(
+    ("values", "status"), [([[1] * 100] * 98, 200), ([[1] * 100] * 100, 400), ({"a": [0] * 10_000}, 400)]
+)
+async def test_variables_hold_a_bounded_number_of_values(
+    client: httpx2.AsyncClient, values: object, status: int
+) -> None:
+    response = await ask(client, "{ hello }", variables={"unused": values})
+    assert response.status_code == status
+    if status == 400:
+        assert response.json()["errors"][0]["message"] == "'variables' holds more than 10000 values"
+
+
 # What is asked
 
 

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from db import locks
 from db.engine import create_engine
 from db.revisions import upgrade
 from db.tables import metadata
@@ -41,3 +42,14 @@ async def test_replicas_that_start_together_apply_each_revision_once(database_ur
     )
     await asyncio.gather(*(engine.dispose() for engine in engines))
     await admin.close()
+
+
+async def test_a_replica_waits_for_another_ones_revisions_however_long_they_take(database_url: str) -> None:
+    engine, hurried = create_engine(database_url), create_engine(database_url, statement_timeout=0.2)
+    async with engine.begin() as connection:
+        await locks.lock(connection, locks.REVISIONS)
+        waiting = asyncio.create_task(upgrade(hurried))
+        done, _ = await asyncio.wait({waiting}, timeout=1)
+        assert done == set()
+    await waiting
+    await asyncio.gather(engine.dispose(), hurried.dispose())

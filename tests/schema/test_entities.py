@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.factories import write_catalog
-from tests.ingesting import Catalog
+from tests.ingesting import Catalog, Tree, component
 from tests.schema.graph import Graph
 
 pytestmark = pytest.mark.anyio
@@ -77,15 +77,15 @@ async def test_an_entity_gives_all_that_its_file_said(company: Graph) -> None:
         "name": origin["source"]["name"],
         "sourceType": "file",
         "trusted": True,
-        "entityCount": 19,
-        "lastRun": {"added": 19, "error": None},
+        "entityCount": 21,
+        "lastRun": {"added": 21, "error": None},
     }
 
 
 async def test_every_kind_is_served_as_its_type_and_the_unknown_ones_whole(company: Graph) -> None:
     data = await company.ask("{ entities(first: 100) { totalCount nodes { __typename ref spec } } }", statements=3)
     types = {node["ref"]: node["__typename"] for node in data["entities"]["nodes"]}
-    assert data["entities"]["totalCount"] == len(types) == 19
+    assert data["entities"]["totalCount"] == len(types) == 21
     assert types["location:default/elsewhere"] == "Location"
     assert types["template:default/new-service"] == "Template"
     assert types["rota:ops/on-call"] == "CustomEntity"
@@ -205,6 +205,27 @@ async def test_groups_and_users_are_linked_from_whichever_side_says_so(company: 
             "ownedEntities": {"totalCount": 0},
         },
     }
+
+
+async def test_an_owner_of_the_wrong_kind_is_none(company: Graph) -> None:
+    data = await company.ask(
+        '{ resource(ref: "owned-by-software") { ownerRef owner { name } problems { nodes { rule field } } } }'
+    )
+    assert data["resource"] == {
+        "ownerRef": "component:default/index",
+        "owner": None,
+        "problems": {"nodes": [{"rule": "reference-kind", "field": "spec.owner"}]},
+    }
+
+
+async def test_of_two_parents_the_one_counts_that_the_group_itself_names(company: Graph) -> None:
+    data = await company.ask(
+        """{ search: group(ref: "search") { parent { name } ancestors { name } }
+             claimant: group(ref: "claimant") { children { nodes { name } } } }"""
+    )
+    assert data["search"]["parent"] == {"name": "music"}
+    assert {group["name"] for group in data["search"]["ancestors"]} == {"music", "claimant"}
+    assert data["claimant"]["children"] == {"nodes": [{"name": "search"}]}
 
 
 async def test_relations_show_what_is_missing_too(company: Graph) -> None:
@@ -350,12 +371,19 @@ PAGE = """query($first: Int!) { components(first: $first) {
 } }"""
 
 
+def dependent(n: int) -> str:
+    """A component of the company that depends on seven others."""
+    others = [f"component:many-{(n + step) % 120}" for step in range(1, 8)]
+    return component(f"many-{n}", owner="search", system="playback", dependsOn=str(others))
+
+
 @pytest.mark.parametrize("size", [10, 100])
-async def test_a_page_costs_the_same_statements_for_10_and_for_100(graph: Graph, tmp_path: Any, size: int) -> None:
+async def test_a_page_costs_the_same_statements_for_10_and_for_100(company: Graph, tmp_path: Path, size: int) -> None:
     """One for the page, and one for each of its edges: owner, system, dependencies."""
-    write_catalog(tmp_path, 120)
-    await Catalog(graph.engine).ingest(tmp_path)
-    data = await graph.ask(PAGE, first=size, statements=4)
-    nodes = data["components"]["nodes"]
-    assert len(nodes) == size
-    assert {len(node["dependencies"]["nodes"]) for node in nodes} <= {1, 2}
+    Tree(tmp_path).write("many.yaml", *(dependent(n) for n in range(120)))
+    await Catalog(company.engine).ingest(tmp_path)
+    nodes = (await company.ask(PAGE, first=size, statements=4))["components"]["nodes"]
+    many = [node for node in nodes if node["name"].startswith("many-")]
+    assert (len(nodes), len(many)) == (size, size - 1)
+    assert {(node["owner"]["name"], node["system"]["name"]) for node in many} == {("search", "playback")}
+    assert {len(node["dependencies"]["nodes"]) for node in many} == {5}

@@ -124,7 +124,7 @@ async def test_problems_are_filtered_by_area_rule_and_severity(company: Graph) -
             none: problems(filter: {severity: []}) { totalCount }
         }"""
     )
-    assert {key: value["totalCount"] for key, value in data.items()} == {"all": 2, "rule": 2, "other": 0, "none": 0}
+    assert {key: value["totalCount"] for key, value in data.items()} == {"all": 3, "rule": 2, "other": 0, "none": 0}
 
 
 TOO_LARGE = ("BAD_USER_INPUT", "`filter` is too large: 200 tests, 10 levels deep, is the most.")

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from api.ingest.files import FileSource, SourceError, UnreadableError, read
 from api.ingest.run import RemovalsHeldError, ingest
 from db import locks
-from db.rules.allowed import UNTRUSTED
+from db.rules.allowed import UNTRUSTED, AllowedKinds
 from tests.factories import write_catalog
 from tests.ingesting import ANN, Catalog, Tree, component, location
 
@@ -437,12 +437,24 @@ async def test_what_orjson_cannot_hold_is_not_lost(catalog: Catalog, tree: Tree)
 
 async def test_hostile_lengths_do_not_stop_a_run(catalog: Catalog, tree: Tree) -> None:
     long = "".join(sha256(str(n).encode()).hexdigest() for n in range(100))
-    tree.write("a.yaml", component("a").replace("production", long))
+    tree.write("a.yaml", component("a").replace("production", long).replace("service", long))
     tree.write(f"{'d' * 200}/{'e' * 200}/{'f' * 200}/{'g' * 200}/{'h' * 200}/b.yaml", component("b"))
     (tree.root / os.fsdecode(b"\xff.yaml")).write_text(component("c"))
 
     await catalog.ingest(tree.root)
 
     assert await catalog.refs() == [A, ANN_REF]
-    assert await catalog.rows("SELECT lifecycle FROM entity WHERE ref = :ref", ref=A) == [long[:255]]
+    assert await catalog.rows("SELECT type, lifecycle FROM entity WHERE ref = :ref", ref=A) == [(long[:255], long[:255])]
     assert [rule for rule, _, _ in await catalog.problems()] == ["file-unreadable", "file-unreadable"]
+
+
+async def test_a_kind_that_is_not_allowed_goes_though_its_file_is_broken_elsewhere(
+    catalog: Catalog, tree: Tree
+) -> None:
+    tree.write("a.yaml", component("a"), ANN.replace("ann", "bob"), location("./people.yaml"))
+    await catalog.ingest(tree.root / "a.yaml", name="a")
+    tree.write("a.yaml", "kind: [\n", ANN.replace("ann", "bob"), location("./people.yaml"))
+
+    await catalog.ingest(tree.root / "a.yaml", name="a", kinds=AllowedKinds.of(["component"]))
+
+    assert await catalog.refs() == [A]

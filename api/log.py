@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Literal, TextIO
 
@@ -26,6 +27,8 @@ _log = structlog.get_logger("catalograph.request")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 CLIENT_GONE = 499  # nginx's status for a client that closed the connection before it was answered
 
@@ -62,18 +65,23 @@ _LEVELS_OF_OTHERS = {"alembic": logging.WARNING, "sqlalchemy": logging.WARNING, 
 
 
 def _render(*, console: bool) -> Sequence[Processor]:
-    last: Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    last: Sequence[Processor] = (
+        [_without_idle_fields, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else structlog.processors.JSONRenderer(serializer=_as_json)
+        else [structlog.processors.JSONRenderer(serializer=_as_json)]
     )
     # Tracebacks without local variables: those hold what a log must not.
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         _without_passwords,
-        last,
+        *last,
     ]
+
+
+def _without_idle_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out what tells a reader nothing: the logger's name, and fields without a value. JSON keeps its keys."""
+    return {key: value for key, value in event.items() if key != "logger" and value is not None}
 
 
 def _as_json(event: EventDict, **_: object) -> str:
@@ -96,6 +104,7 @@ def request_id(scope: Scope) -> str:
 class RequestLog:
     """Middleware: an id for each request, one line when it is answered, and the answer to a failure nobody caught.
 
+    The line is of level `info`; of `debug` when it is about the explorer's files, or a probe, and all went well.
     The id is the client's X-Request-Id where that is a short plain token, else a new one; every answer carries it.
     An endpoint adds fields to the line through `scope["state"]["log"]`.
     """
@@ -120,7 +129,8 @@ class RequestLog:
                 _log.exception("request failed")
                 await answer.send_failure(scope, receive)
             finally:
-                _log.info(
+                log = _log.debug if _is_routine(scope, answer.status) else _log.info
+                log(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
@@ -128,6 +138,11 @@ class RequestLog:
                     ms=round((perf_counter() - started) * 1000, 1),
                     **fields,
                 )
+
+
+def _is_routine(scope: Scope, status: int) -> bool:
+    """Whether a page, a file or a probe was answered well. A GET that asks the graph something has a query string."""
+    return scope["method"] in _SAFE_METHODS and not scope["query_string"] and status < HTTPStatus.BAD_REQUEST
 
 
 class _Answer:

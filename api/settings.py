@@ -131,7 +131,8 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="Least level that is logged. At `info` there is one line for each request.",
+        description="Least level that is logged. At `info` there is one line for each request; the explorer's own "
+        "files, and probes that succeed, are at `debug`.",
     )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto",

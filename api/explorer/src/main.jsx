@@ -11,6 +11,7 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 
 import { createFetcher } from './fetcher.js';
+import { QueryFocus } from './focus.jsx';
 import components from './queries/components.graphql?raw';
 import problems from './queries/problems.graphql?raw';
 import squad from './queries/squad.graphql?raw';
@@ -34,6 +35,7 @@ createRoot(document.getElementById('explorer')).render(
     shouldPersistHeaders={false}
   >
     <GraphiQL.Logo>Catalograph</GraphiQL.Logo>
+    <QueryFocus />
     <SystemTheme />
   </GraphiQL>,
 );

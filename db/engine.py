@@ -42,7 +42,7 @@ class ServerTooOldError(Exception):
 
 
 class DatabaseUnreachableError(Exception):
-    """No connection could be made; the cause says why."""
+    """No connection could be made. The message says where to and why; the cause is the driver's own error."""
 
 
 def create_engine(
@@ -167,6 +167,8 @@ def _sqlstate(error: BaseException) -> str:
 def _connector(
     dsn: str, *, connect_timeout: float, server_settings: dict[str, str], statement_cache_size: int
 ) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
+    place = _place(dsn)
+
     async def connect(**_: object) -> asyncpg.Connection[Any]:
         try:
             return await asyncpg.connect(
@@ -176,9 +178,20 @@ def _connector(
                 statement_cache_size=statement_cache_size,
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnreachableError(str(error) or type(error).__name__) from error
+            failed = "refuses the connection" if isinstance(error, asyncpg.PostgresError) else "cannot be reached"
+            reason = str(error) or type(error).__name__
+            raise DatabaseUnreachableError(f"DATABASE_URL: {place} {failed}: {reason}") from error
 
     return connect
+
+
+def _place(dsn: str) -> str:
+    """Where a `connection_url` leads, `host:port` with commas between several; never its user or password."""
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    hosts = (parts.netloc.rpartition("@")[2] or query.get("host", "localhost")).split(",")
+    port = query.get("port", "5432")
+    return ",".join(host if urlsplit(f"//{host}").port else f"{host}:{port}" for host in hosts)
 
 
 def _server_settings(application_name: str, statement_timeout: float | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import locks
 from db.rules.allowed import AllowedKinds
-from db.tables import problem, source, source_run
+from db.tables import entity, problem, source, source_run
 
 DIED = "It ended without a word: its process, or Postgres, was stopped."
 
@@ -35,12 +35,19 @@ class Run:
     waits: bool  # another run of the same source is under way
 
 
+async def find(connection: AsyncConnection, name: str) -> int | None:
+    """The id of a source; None: there has been no run of it."""
+    return (await connection.execute(select(source.c.id).where(source.c.name == name))).scalar()
+
+
 async def begin(connection: AsyncConnection, declared: Source) -> Run:
     """Record that a run begins, and make the source if it is new; how it is trusted changes with `finish` only.
 
     A run without an end, when no run holds the source's lock, is one that died: it is closed. One that merely waits
-    for the lock may be taken for dead; its own end puts that right.
+    for the lock may be taken for dead; its own end puts that right. Waits while another run of the source commits,
+    however long that takes.
     """
+    await locks.without_timeout(connection)
     alone = await locks.try_lock(connection, locks.of_source(declared.name))
     values = {"type": declared.type, "trusted": declared.trusted, "kinds": _words(declared), "state": "RUNNING"}
     added = insert(source).values(name=declared.name, **values)
@@ -55,7 +62,8 @@ async def begin(connection: AsyncConnection, declared: Source) -> Run:
 
 
 async def stop(connection: AsyncConnection, run: Run, *, state: Literal["FAILED", "HELD"], error: str) -> None:
-    """Record that a run ended without writing anything, and why."""
+    """Record that a run ended without writing anything, and why. Waits as `begin` does."""
+    await locks.without_timeout(connection)
     await connection.execute(
         update(source_run).where(source_run.c.id == run.id).values(finished_at=func.now(), error=error),
     )
@@ -102,6 +110,7 @@ class Problem(NamedTuple):
     message: str
     location: str | None
     line: int | None
+    field: str | None
 
 
 async def first_problems(connection: AsyncConnection, source_id: int, *, most: int) -> list[Problem]:
@@ -110,6 +119,21 @@ async def first_problems(connection: AsyncConnection, source_id: int, *, most: i
     errors_first = (problem.c.severity != "ERROR", problem.c.location, problem.c.line, problem.c.id)
     listed = select(*columns).where(problem.c.source_id == source_id).order_by(*errors_first).limit(most)
     return [Problem(*row) for row in await connection.execute(listed)]
+
+
+async def kinds_without_entity(connection: AsyncConnection, source_id: int, allowed: AllowedKinds | None) -> list[str]:
+    """Kinds on the list of allowed ones of which the source has no entity, once it lost documents of other kinds.
+
+    One of them may be misspelled.
+    """
+    if allowed is None or not allowed.listed:
+        return []
+    refused = (problem.c.source_id == source_id) & (problem.c.rule == "kind-not-allowed")
+    if (await connection.execute(select(problem.c.id).where(refused).limit(1))).first() is None:
+        return []
+    kinds = select(func.lower(entity.c.kind)).where(entity.c.source_id == source_id).distinct()
+    held = set((await connection.execute(kinds)).scalars())
+    return [kind for kind in allowed.listed if kind not in held]
 
 
 def _words(declared: Source) -> list[str] | None:

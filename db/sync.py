@@ -22,6 +22,9 @@ from db.rules.records import Json
 from db.runs import Counts, Run, Source
 from db.staging import script
 
+# A document may have megabytes.
+_DOCUMENTS_AT_ONCE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -53,10 +56,11 @@ async def compare(connection: AsyncConnection, source_id: int) -> Difference:
 
 
 async def differences(connection: AsyncConnection) -> AsyncIterator[Change]:
-    """Each entity that `compare` found different, by ref."""
+    """Each entity that `compare` found different, by ref; a few are in memory at a time."""
     columns = (Column("kind", Text), Column("ref", Text), Column("before", JSONB), Column("after", JSONB))
     statement = text('SELECT kind, ref, "before", "after" FROM written ORDER BY ref').columns(*columns)
-    for row in await connection.execute(statement):
+    rows = await connection.stream(statement, execution_options={"max_row_buffer": _DOCUMENTS_AT_ONCE})
+    async for row in rows:
         yield Change(*row)
 
 
@@ -88,8 +92,8 @@ async def write(connection: AsyncConnection, run: Run, declared: Source, differe
 
 
 async def refresh_statistics(connection: AsyncConnection) -> None:
-    """Tell the planner how large the tables have become."""
-    await connection.execute(text("ANALYZE ref, entity, document, relation, problem"))
+    """Tell the planner how large the tables have become; not of one that somebody else is just counting."""
+    await connection.execute(text("ANALYZE (SKIP_LOCKED) ref, entity, document, relation, problem"))
 
 
 # All text is compared byte by byte, as in the tables proper.
@@ -136,13 +140,15 @@ _CLAIMS = (
     INSERT INTO staged_finding (path, rule, severity, message, hint, document, line, field, ref)
     SELECT path, lost, 'ERROR', format('%s is declared in %s already', ref, lost_to),
         CASE lost WHEN 'ref-conflict' THEN 'The first run after that source has let go of it takes it.'
+                ' If its folder has moved here, --source with its name takes it over.'
             ELSE 'The first one counts. Rename the other, or delete it.' END,
         document, line, 'metadata.name', ref
     FROM staged WHERE lost IS NOT NULL
     """,
 )
 
-# An entity goes when its file was read, or is gone, and no document speaks for it any more.
+# An entity goes when its file was read, or is gone, and no document speaks for it any more; also when its own document
+# says that it is of a kind that is not allowed, though a broken one beside it keeps the rest of the file.
 _WRITTEN = """
     INSERT INTO written (kind, ref, "before", "after")
     SELECT CASE WHEN e.id IS NULL THEN 'CREATED' ELSE 'UPDATED' END, s.ref,
@@ -156,9 +162,13 @@ _WRITTEN = """
     SELECT 'DELETED', e.ref, jsonb_build_object(
         'apiVersion', e.api_version, 'kind', e.kind, 'metadata', d.metadata, 'spec', d.spec), NULL
     FROM entity e JOIN document d ON d.entity_id = e.id
+        LEFT JOIN staged_file f ON f.path = e.location AND f.keeps
+        LEFT JOIN (
+            SELECT DISTINCT ref FROM staged_finding WHERE rule = 'kind-not-allowed'
+        ) refused ON refused.ref = e.ref
     WHERE e.source_id = :source
+        AND (f.path IS NULL OR refused.ref IS NOT NULL)
         AND NOT EXISTS (SELECT FROM staged s WHERE s.ref = e.ref AND s.lost IS NULL)
-        AND NOT EXISTS (SELECT FROM staged_file f WHERE f.path = e.location AND f.keeps)
         AND NOT EXISTS (SELECT FROM staged_keep k WHERE k.ref = e.ref)
 """
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 
 import click
 import orjson
@@ -21,9 +22,22 @@ from db import revisions
 from db.embedded import EmbeddedPostgresError
 from db.engine import DatabaseUnreachableError, ServerTooOldError, check_server, failure_of
 from db.rules.allowed import UNTRUSTED, AllowedKinds
+from db.rules.records import Json
 
-# What a source came to: its report, or why it has none.
-Outcome = Report | str
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a source has no report."""
+
+    source: str  # its name; of one that is not there, the path
+    error: str
+
+    def as_json(self) -> dict[str, Json]:
+        """The failure as one flat object."""
+        return asdict(self)
+
+
+Outcome = Report | Failure
 
 
 def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> AllowedKinds | None:
@@ -40,6 +54,7 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.option("--untrusted", is_flag=True, help="Give its relations no rights; no User, Group or the like in it.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 @click.option("--allow-removals", is_flag=True, help="Remove however many entities are gone.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when a document was rejected, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 def ingest(
     paths: tuple[str, ...],
@@ -49,6 +64,7 @@ def ingest(
     untrusted: bool,
     dry_run: bool,
     allow_removals: bool,
+    strict: bool,
     as_json: bool,
 ) -> None:
     """Read catalog-info.yaml files into the catalog: files, folders, or globs in quotes.
@@ -58,27 +74,50 @@ def ingest(
     if name is not None and len(paths) > 1:
         raise click.UsageError("--source names one source, and each path is one. A glob needs quotes: 'teams/*.yaml'.")
     allowed = kinds or (UNTRUSTED if untrusted else None)
-    with _in_plain_words(), progress_bar() as on_progress:
-        sources = [FileSource.at(path, name=name, trusted=not untrusted, kinds=allowed) for path in paths]
-        with database(Settings.from_environ(os.environ)) as settings:
+    found = [_found(path, name=name, trusted=not untrusted, kinds=allowed) for path in paths]
+    _refuse_shared_names(paths, found)
+    outcomes: list[Outcome] = [each for each in found if isinstance(each, Failure)]
+    if len(outcomes) < len(found):
+        with _in_plain_words(), progress_bar() as on_progress, database(Settings.from_environ(os.environ)) as settings:
             ingesting = _ingest_all(
-                engine_of(settings), sources, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
+                engine_of(settings), found, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
             )
             outcomes = asyncio.run(ingesting)
     if as_json:
-        click.echo(_as_json(sources, outcomes))
-    for source, outcome in zip(sources, outcomes, strict=True):
-        if isinstance(outcome, str):
-            show_failure(source.name, outcome)
+        click.echo(_as_json(outcomes))
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            show_failure(outcome.source, outcome.error)
         elif not as_json:
             show(outcome, dry_run=dry_run)
-    if any(isinstance(outcome, str) for outcome in outcomes):
+    if any(isinstance(outcome, Failure) or (strict and outcome.counts.rejected) for outcome in outcomes):
         raise SystemExit(1)
+
+
+def _found(path: str, *, name: str | None, trusted: bool, kinds: AllowedKinds | None) -> FileSource | Failure:
+    try:
+        return FileSource.at(path, name=name, trusted=trusted, kinds=kinds)
+    except SourceError as error:
+        return Failure(name or path, str(error))
+
+
+def _refuse_shared_names(paths: Sequence[str], found: Sequence[FileSource | Failure]) -> None:
+    """Raise a UsageError where two paths are one source: each run would remove what the other declares."""
+    path_by_name: dict[str, str] = {}
+    for path, source in zip(paths, found, strict=True):
+        if not isinstance(source, FileSource):
+            continue
+        if source.name in path_by_name:
+            raise click.UsageError(
+                f"{path_by_name[source.name]} and {path} are both the source {source.name}, and each would remove what"
+                " the other declares: give one glob that covers both, or use two commands with different --source."
+            )
+        path_by_name[source.name] = path
 
 
 async def _ingest_all(
     engine: AsyncEngine,
-    sources: Sequence[FileSource],
+    found: Sequence[FileSource | Failure],
     *,
     dry_run: bool,
     allow_removals: bool,
@@ -89,13 +128,16 @@ async def _ingest_all(
     try:
         await check_server(engine)
         await revisions.upgrade(engine)
-        for source in sources:
+        for source in found:
+            if isinstance(source, Failure):
+                outcomes.append(source)
+                continue
             try:
                 report = await run(
                     engine, source, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
                 )
             except (SourceError, RemovalsHeldError) as error:
-                outcomes.append(str(error))
+                outcomes.append(Failure(source.name, str(error)))
             else:
                 outcomes.append(report)
     finally:
@@ -103,12 +145,9 @@ async def _ingest_all(
     return outcomes
 
 
-def _as_json(sources: Sequence[FileSource], outcomes: Sequence[Outcome]) -> str:
-    """One source's report as it is; several as `{"sources": [...]}`."""
-    objects = [
-        {"source": source.name, "error": outcome} if isinstance(outcome, str) else outcome.as_json()
-        for source, outcome in zip(sources, outcomes, strict=True)
-    ]
+def _as_json(outcomes: Sequence[Outcome]) -> str:
+    """One source's outcome as it is; several as `{"sources": [...]}`."""
+    objects = [outcome.as_json() for outcome in outcomes]
     return orjson.dumps(objects[0] if len(objects) == 1 else {"sources": objects}).decode()
 
 
@@ -119,12 +158,13 @@ def _in_plain_words() -> Iterator[None]:
         yield
     except (
         SettingsError,
-        SourceError,
         EmbeddedPostgresError,
         ServerTooOldError,
         DatabaseUnreachableError,
     ) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("Interrupted. A run that had not ended has written nothing.") from None
     except Exception as error:
         if failure_of(error) != "unavailable":
             raise

@@ -41,6 +41,15 @@ class OutsideError(UnreadableError):
     """A file that is not inside the root."""
 
 
+class ShutError(UnreadableError):
+    """A path that does not open now: what is behind it may well be there."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        """`path` is relative to the root, its links followed as far as they open."""
+        super().__init__(reason)
+        self.path = path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSource(Source):
     """A source whose documents are in files."""
@@ -61,6 +70,8 @@ class FileSource(Source):
         try:
             if not place:
                 raise SourceError("the path is empty")
+            if "://" in place:
+                raise SourceError(f"{place}: URLs are not read; clone it, or download it, and name the folder or file")
             if path.is_dir():
                 type_, found, pattern = "folder", path.resolve(strict=True), "**"
             elif path.exists():
@@ -155,6 +166,9 @@ def _behind_link(root: Path, path: str) -> Iterator[Found]:
     except OutsideError:
         if named_so or (root / path).is_dir():
             yield Found(path, path, outside=True)
+    except ShutError as error:
+        if named_so:
+            yield Found(error.path, path, unreadable=str(error))
     except UnreadableError as error:
         if named_so:
             yield Found(path, path, unreadable=str(error))
@@ -175,14 +189,24 @@ def _matches(parts: list[str], pieces: list[str]) -> bool:
 
 
 def real_path(root: Path, path: Path) -> Path:
-    """Where a path leads, links followed. Raises UnreadableError when nowhere, OutsideError when not in root."""
+    """Where a path leads, links followed.
+
+    Raises OutsideError when out of the root, ShutError when that cannot be told now, UnreadableError when nowhere.
+    """
     try:
         real = Path(os.path.realpath(path, strict=True))
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise UnreadableError("there is no such file") from error
-    if not real.is_relative_to(root):
+    except OSError as error:
+        apparent = _inside(root, Path(os.path.realpath(path)))
+        raise ShutError(apparent.relative_to(root).as_posix(), error.strerror or type(error).__name__) from error
+    return _inside(root, real)
+
+
+def _inside(root: Path, path: Path) -> Path:
+    if not path.is_relative_to(root):
         raise OutsideError("it is outside the source's root")
-    return real
+    return path
 
 
 def read(path: Path | str) -> bytes:
@@ -209,12 +233,9 @@ def includes(root: Path, file: str) -> Include:
         if "://" in path:
             raise IncludeError("only files of the source are read, no URLs")
         try:
-            content = read(real_path(root, (root / file).parent / path))
+            return read(real_path(root, (root / file).parent / path))
         except UnreadableError as error:
             raise IncludeError(str(error)) from error
-        if len(content) > MAX_BYTES:
-            raise IncludeError(f"it has more than {MAX_BYTES:,} bytes")
-        return content
 
     return include
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from api.ingest.files import Found, UnreadableError, matching, real_path, split_glob
+from api.ingest.files import Found, ShutError, UnreadableError, matching, real_path, split_glob
 from db.rules.records import Finding, Json, Reading, Record
 
 RULE = "location-target"
@@ -21,9 +21,10 @@ class TargetError(Exception):
 
 
 def follow(root: Path, file: str, reading: Reading) -> list[Found]:
-    """The files that the Locations of a file point to. A target that leads nowhere becomes a finding of the reading.
+    """The files that the Locations of a file point to, also those that do not open now.
 
-    `presence: optional` keeps silent about such a target, as in Backstage.
+    A target that leads nowhere becomes a finding of the reading. `presence: optional` keeps silent about such a
+    target, as in Backstage.
     """
     found: list[Found] = []
     for record in reading.records:
@@ -57,15 +58,22 @@ def _targets(spec: dict[str, Json]) -> Iterator[tuple[str, str]]:
 
 
 def _resolved(root: Path, file: str, target: str) -> list[Found]:
-    """The files that a target stands for. Raises TargetError when there is none."""
-    folder = (root / file).parent
-    path = _path_of(target)
+    """The files that a target stands for; of one that does not open, that it does not. Raises TargetError for none."""
+    try:
+        return _files_at(root, (root / file).parent, _path_of(target))
+    except ShutError as error:
+        return [Found(error.path, error.path, unreadable=str(error))]
+    except UnreadableError as error:
+        raise TargetError(str(error)) from error
+
+
+def _files_at(root: Path, folder: Path, path: str) -> list[Found]:
     try:
         real = real_path(root, folder / path)
-    except UnreadableError as error:
-        if glob.has_magic(path):
-            return _matched(root, folder, path)
-        raise TargetError(str(error)) from error
+    except UnreadableError:
+        if not glob.has_magic(path):
+            raise
+        return _matched(root, folder, path)
     if real.is_dir():
         raise TargetError(f"it is a folder; a glob such as {path.rstrip('/')}/**/*.yaml names the files in it")
     name = real.relative_to(root).as_posix()
@@ -74,10 +82,7 @@ def _resolved(root: Path, file: str, target: str) -> list[Found]:
 
 def _matched(root: Path, folder: Path, path: str) -> list[Found]:
     prefix, pattern = split_glob(path)
-    try:
-        found = list(matching(root, real_path(root, folder / prefix), pattern))
-    except UnreadableError as error:
-        raise TargetError("no file matches") from error
+    found = list(matching(root, real_path(root, folder / prefix), pattern))
     if not found:
         raise TargetError("no file matches")
     return found

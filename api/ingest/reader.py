@@ -14,7 +14,7 @@ from api.ingest.locations import follow, followed_before
 from db.rules import descriptors
 from db.rules.placeholders import IncludeError
 from db.rules.records import Finding, Reading
-from db.staging import Known, KnownFile, KnownLocation, StagedFile, kept
+from db.staging import Known, KnownFile, KnownLocation, StagedFile, kept, refused
 
 # So much is read before it is handed on.
 _BATCH_DOCUMENTS = 1_000
@@ -56,6 +56,7 @@ class Reader:
         documents = size = 0
         while self._waiting:
             file, length = self._read(self._waiting.pop())
+            self.progress.done = len(self._seen) - len(self._waiting)
             batch.append(file)
             documents += file.reading.documents
             size += length
@@ -70,29 +71,32 @@ class Reader:
 
     def _note(self, found: Iterable[Found]) -> None:
         """Remember files to read, each once; and what is none, as a finding."""
-        for each in found:
+        noted = list(found)
+        for each in noted:  # which may become more meanwhile
             if each.path in self._seen:
                 continue
             self._seen.add(each.path)
-            if each.outside:
-                self._refused.append(_refused(each.path, Finding("file-outside-root", "WARNING", _OUTSIDE, 1)))
-            elif each.unreadable:
-                self._refused.append(_refused(each.path, _unreadable(each.unreadable)))
-                self._note_all_below(each.path)
-            elif not storable(each.path):
+            if not storable(each.path):
                 reason = "its path is too long, or is not UTF-8"
                 self._refused.append(_refused(_shown(each.path), _unreadable(reason)))
+            elif each.outside:
+                self._refused.append(_refused(each.path, Finding("file-outside-root", "WARNING", _OUTSIDE, 1)))
+            elif each.unreadable:
+                file = _refused(each.path, _unreadable(each.unreadable))
+                self._refused.append(file)
+                noted += self._known_below(each.path)
+                noted += self._locations.kept_by(file, self._source)
             else:
                 self._waiting.append(each.path)
         self.progress.files = len(self._seen)
 
-    def _note_all_below(self, folder: str) -> None:
+    def _known_below(self, folder: str) -> list[Found]:
         """Files that were in a folder which does not open now are not gone: reading them says why not."""
-        self._note(Found(path, path) for path in sorted(self._known.paths) if path.startswith(f"{folder}/"))
+        start = "" if folder in {"", "."} else f"{folder}/"
+        return [Found(path, path) for path in sorted(self._known.paths) if path.startswith(start)]
 
     def _read(self, path: str, *, skip: bool = True) -> tuple[StagedFile, int]:
         """A file, and its length in bytes."""
-        self.progress.done += 1
         try:
             content = read(f"{self._source.root}/{path}")  # as text: a pathlib path costs as much as the reading
         except UnreadableError as error:
@@ -140,7 +144,8 @@ class _Locations:
         """Where those point that the broken documents of a file keep."""
         refs = kept(file.reading)
         if refs is None:
-            locations = self._by_path[file.path]
+            gone = refused(file.reading)
+            locations = [location for location in self._by_path[file.path] if location.ref not in gone]
         else:
             locations = [self._by_ref[ref] for ref in refs if ref in self._by_ref]
         return [found for kept in locations for found in followed_before(source.root, kept.path, kept.spec)]
@@ -148,8 +153,8 @@ class _Locations:
 
 @cache
 def rules_digest() -> str:
-    """A digest of the rules themselves: files are read again when the program that judges them is another one."""
-    modules = sorted(resources("db.rules").iterdir(), key=lambda module: module.name)
+    """A digest of what makes rows of text: files are read again when the program that reads them is another one."""
+    modules = sorted([*resources("db.rules").iterdir(), resources("db") / "staging.py"], key=lambda module: module.name)
     return _digest(*(sha256(m.read_bytes()).hexdigest() for m in modules if m.name.endswith(".py")))
 
 

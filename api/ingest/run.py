@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.ingest.files import FileSource, SourceError
@@ -31,6 +32,10 @@ CHANGES_WORTH_COUNTING = 1_000
 
 PROBLEMS_SHOWN = 10
 
+_log = structlog.get_logger("catalograph.ingest")
+
+_NOT_THERE_YET = 0  # in place of a source's id: nothing is known of it
+
 Phase = Literal["waiting", "reading", "writing"]
 OnProgress = Callable[[Phase, Progress], None]
 
@@ -50,10 +55,11 @@ class Report:
 
     source: str
     counts: Counts
-    problems: tuple[Problem, ...]  # the first few of them
+    problems: tuple[Problem, ...]  # the first few of them; none where they could not be had
     seconds: float
     held: bool = False  # only of a dry run: the run itself would raise RemovalsHeldError
     changes: tuple[Changed, ...] = field(default=())  # of a dry run only
+    kinds_without_entity: tuple[str, ...] = field(default=())  # allowed ones, perhaps misspelled
 
     def as_json(self) -> dict[str, Json]:
         """The report as one flat object."""
@@ -99,42 +105,61 @@ async def ingest(
         async with engine.begin() as connection:
             await locks.without_timeout(connection)
             await locks.lock(connection, locks.of_source(source.name))
-            difference = await _read_and_compare(connection, source, run, on_progress)
+            difference = await _read_and_compare(connection, source, run.source_id, on_progress)
             if _is_suspicious(difference) and not allow_removals:
                 raise RemovalsHeldError(difference.removed, difference.held)  # noqa: TRY301 - rolls back
             counts = await sync.write(connection, run, source, difference)
     except BaseException as error:
         await _record_failure(engine, run, error)
         raise
-    if counts.added + counts.changed + counts.removed >= CHANGES_WORTH_COUNTING:
+    return await _after_writing(engine, source, run, counts, started)
+
+
+async def _after_writing(engine: AsyncEngine, source: FileSource, run: Run, counts: Counts, started: float) -> Report:
+    """Report on a run, and refresh the statistics where that is worth it.
+
+    All is written by now: what fails here is logged, and does not make a failure of the run.
+    """
+    report = Report(source.name, counts, (), time.monotonic() - started)
+    try:
         async with engine.begin() as connection:
-            await sync.refresh_statistics(connection)
-    async with engine.connect() as connection:
-        problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
-    return Report(source.name, counts, tuple(problems), time.monotonic() - started)
+            await locks.without_timeout(connection)
+            report = await _report(connection, source, run, counts, started)
+            if counts.added + counts.changed + counts.removed >= CHANGES_WORTH_COUNTING:
+                await sync.refresh_statistics(connection)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run is done
+        _log.warning("not all was done after a run", source=source.name, error=type(error).__name__)
+    return report
 
 
 async def _dry_run(engine: AsyncEngine, source: FileSource, started: float, on_progress: OnProgress) -> Report:
     async with engine.connect() as connection, connection.begin() as transaction:
         await locks.without_timeout(connection)
         await locks.lock(connection, locks.of_source(source.name))
-        run = await runs.begin(connection, source)
-        difference = await _read_and_compare(connection, source, run, on_progress)
+        source_id = await runs.find(connection, source.name)
+        difference = await _read_and_compare(connection, source, source_id or _NOT_THERE_YET, on_progress)
         changes = [
             Changed(change.kind, change.ref, tuple(changed_fields(change.before, change.after)))
             async for change in sync.differences(connection)
         ]
+        run = await runs.begin(connection, source)  # last, since it locks what a run needs to begin
         counts = await sync.write(connection, run, source, difference)
-        problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
+        report = await _report(connection, source, run, counts, started)
         await transaction.rollback()
+    return replace(report, held=_is_suspicious(difference), changes=tuple(changes))
+
+
+async def _report(connection: AsyncConnection, source: FileSource, run: Run, counts: Counts, started: float) -> Report:
+    problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
+    kinds = await runs.kinds_without_entity(connection, run.source_id, source.kinds)
     seconds = time.monotonic() - started
-    return Report(source.name, counts, tuple(problems), seconds, _is_suspicious(difference), tuple(changes))
+    return Report(source.name, counts, tuple(problems), seconds, kinds_without_entity=tuple(kinds))
 
 
 async def _read_and_compare(
-    connection: AsyncConnection, source: FileSource, run: Run, on_progress: OnProgress
+    connection: AsyncConnection, source: FileSource, source_id: int, on_progress: OnProgress
 ) -> sync.Difference:
-    staging = await Staging.open(connection, run.source_id)
+    staging = await Staging.open(connection, source_id)
     reader = Reader(source, await staging.known())
     batches = reader.batches()
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
@@ -143,7 +168,7 @@ async def _read_and_compare(
     await staging.analyze()
     await staging.add(await asyncio.to_thread(reader.again, await staging.take_contested()))
     on_progress("writing", reader.progress)
-    return await sync.compare(connection, run.source_id)
+    return await sync.compare(connection, source_id)
 
 
 def _is_suspicious(difference: sync.Difference) -> bool:

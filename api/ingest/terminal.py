@@ -22,7 +22,7 @@ _PHASES: dict[Phase, str] = {
 }
 _SIGNS = {"CREATED": ("+", "green"), "UPDATED": ("~", "yellow"), "DELETED": ("-", "red")}
 _SEVERITIES = {"ERROR": "red", "WARNING": "yellow"}
-_QUERY = "{ problems { nodes { rule message location line } } }"
+_QUERY = "{ problems(first: 100) { nodes { rule field message location line } } }"
 
 
 @contextmanager
@@ -48,6 +48,8 @@ def show(report: Report, *, dry_run: bool) -> None:
         console.print(_change_line(change))
     console.print(_counts(report))
     console.print(_verdict(report, dry_run=dry_run))
+    for kind in report.kinds_without_entity:
+        console.print(Text(f"No entity is of kind {kind}, which --kinds allows.", style="yellow"))
     if report.counts.problems:
         console.print()
         _show_problems(console, report)
@@ -67,9 +69,13 @@ def _console(*, stderr: bool = False) -> Console:
 
 def _counts(report: Report) -> Table:
     counts = report.counts
+    entities = "entity" if counts.entities == 1 else "entities"
     rows = (
-        (("documents", counts.documents), ("rejected", counts.rejected), ("skipped", counts.skipped)),
-        (("entities", counts.entities), ("problems", counts.problems)),
+        (
+            (_plural("document", counts.documents), counts.documents),
+            *(("rejected", counts.rejected), ("skipped", counts.skipped)),
+        ),
+        ((entities, counts.entities), (_plural("problem", counts.problems), counts.problems)),
         (
             *(("added", counts.added), ("changed", counts.changed), ("removed", counts.removed)),
             ("unchanged", counts.unchanged),
@@ -84,11 +90,21 @@ def _counts(report: Report) -> Table:
 def _verdict(report: Report, *, dry_run: bool) -> Text:
     counts = report.counts
     if dry_run:
-        held = " It would be held, for removing so much; --allow-removals lets it through." if report.held else ""
-        return Text(f"A dry run: nothing was written.{held}", style="yellow")
-    if counts.added or counts.changed or counts.removed:
-        return Text("The catalog is up to date.", style="green")
-    return Text("Nothing has changed.", style="green")
+        said = ["A dry run: nothing was written."]
+    elif counts.added or counts.changed or counts.removed:
+        said = ["The catalog is up to date."]
+    else:
+        said = ["Nothing has changed."]
+    if report.held:
+        said.append("It would be held, for removing so much; --allow-removals lets it through.")
+    if counts.rejected:
+        were = "was" if counts.rejected == 1 else "were"
+        said.append(f"{counts.rejected:,} {_plural('document', counts.rejected)} {were} rejected.")
+    return Text(" ".join(said), style="yellow" if dry_run or counts.rejected else "green")
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def _change_line(change: Changed) -> Text:
@@ -100,10 +116,17 @@ def _show_problems(console: Console, report: Report) -> None:
     width = max(len(_place(problem)) for problem in report.problems)
     for problem in report.problems:
         place, rule = f"{_place(problem):{width}}  ", f"{problem.rule:20}  "
-        console.print(Text.assemble((place, "bold"), (rule, _SEVERITIES.get(problem.severity, "")), problem.message))
+        console.print(Text.assemble((place, "bold"), (rule, _SEVERITIES.get(problem.severity, "")), _said(problem)))
     more = report.counts.problems - len(report.problems)
     if more:
-        console.print(Text.assemble(f"and {more:,} more. All of them by GraphQL: ", (_QUERY, "cyan")))
+        console.print(Text.assemble(f"and {more:,} more. By GraphQL: ", (_QUERY, "cyan")))
+
+
+def _said(problem: Problem) -> str:
+    """The message, after the field that it is about; some begin with that themselves."""
+    if problem.field is None or problem.message.startswith(problem.field):
+        return problem.message
+    return f"{problem.field}: {problem.message}"
 
 
 def _place(problem: Problem) -> str:

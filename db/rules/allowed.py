@@ -26,10 +26,15 @@ class AllowedKinds:
             raise ValueError("either list the allowed kinds, or the refused ones with a '-' before each")
         return cls(tuple(tidy))
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The kinds of a list of allowed ones; of refused ones, none."""
+        return () if self.words[0].startswith("-") else self.words
+
     def __contains__(self, kind: object) -> bool:
         """Whether an entity of this kind may be declared."""
         name = str(kind).lower()
-        return f"-{name}" not in self.words if self.words[0].startswith("-") else name in self.words
+        return name in self.listed if self.listed else f"-{name}" not in self.words
 
 
 UNTRUSTED = AllowedKinds.of(("-user", "-group", "-kpidefinition", "-migration", "-pipeline", "-dataset", "-experiment"))

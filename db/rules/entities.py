@@ -79,9 +79,9 @@ class _Entity:
         api_version, kind = root.get("apiVersion"), root.get("kind")
         known = _known_kind(api_version, kind)
         if known is not None and kind != known.name:
-            findings.error("kind-case", ("kind",), f"the kind {shown(kind)} is not known", hint=f"write {known.name}")
+            findings.error("kind-case", ("kind",), f"the kind {shown(kind)} is not known: write it {known.name}")
         if known is not None and "spec" not in root:
-            findings.error("required-field", ("spec",), "spec is missing")
+            findings.error("required-field", ("spec",), "spec is missing", hint="Add it.")
         return cls(api_version, kind, root["metadata"], root.get("spec"), known, findings)
 
     @property

@@ -53,7 +53,7 @@ def check_fields(holder: dict[str, Json], fields: tuple[Field, ...], path: Path,
         if field.name in holder:
             _check(holder[field.name], field, at, findings)
         elif field.required:
-            findings.error("required-field", at, f"{field.name} is missing")
+            findings.error("required-field", at, f"{field.name} is missing", hint="Add it.")
 
 
 def _check(value: Json, field: Field, path: Path, findings: Findings) -> None:

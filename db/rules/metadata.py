@@ -112,10 +112,10 @@ class _Format:
     is_right: Callable[[str], bool]
     words: str
 
-    def check(self, value: Json, path: Path, findings: Findings) -> None:
+    def check(self, value: Json, path: Path, findings: Findings, *, hint: str | None = None) -> None:
         """Report a text that is not so; what is no text, or empty, the check of shapes has reported."""
         if isinstance(value, str) and value and not self.is_right(value):
-            findings.error(self.rule, path, f"{shown(value)} is not {self.words}")
+            findings.error(self.rule, path, f"{shown(value)} is not {self.words}", hint=hint)
 
 
 _API_VERSION_FORMAT = _Format(
@@ -180,7 +180,9 @@ def _check_annotations(annotations: Json, findings: Findings) -> None:
 
 def _check_tags(tags: Json, findings: Findings) -> None:
     for position, tag in enumerate(tags if isinstance(tags, list) else ()):
-        _TAG_FORMAT.check(tag, ("metadata", "tags", position), findings)
+        lower = tag.lower() if isinstance(tag, str) else ""
+        hint = f"Write it {lower}." if _is_tag(lower) else None
+        _TAG_FORMAT.check(tag, ("metadata", "tags", position), findings, hint=hint)
 
 
 def _check_links(links: Json, findings: Findings) -> None:

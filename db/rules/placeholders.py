@@ -22,8 +22,8 @@ class IncludeError(Exception):
 class Include(Protocol):
     """Reads a file that a descriptor names.
 
-    `path` is as written there: relative to the descriptor, or a URL. Raises IncludeError for what lies outside the
-    source's root, is missing or is too large.
+    `path` is as written there: relative to the descriptor, or a URL. Of a file that is too large, a little more than
+    MAX_BYTES is enough. Raises IncludeError for what lies outside the source's root, or is missing.
     """
 
     def __call__(self, path: str) -> bytes:
@@ -32,13 +32,13 @@ class Include(Protocol):
 
 
 class Placeholders:
-    """Resolves the placeholders of one descriptor file; reads each file that they name once."""
+    """Resolves the placeholders of one descriptor file; reads each file that they name once, also where that fails."""
 
     def __init__(self, include: Include, spend: Callable[[int], None]) -> None:
         self.included: dict[str, str] = {}  # path as written -> sha256 of the bytes, in hex
         self._include = include
-        self._spend = spend  # told the size of each value that is filled in; raises where it is too much
-        self._values: dict[tuple[str, str], tuple[Json, int]] = {}
+        self._spend = spend  # told the size of what is read and of each value that is filled in; raises at too much
+        self._outcomes: dict[tuple[str, str], tuple[Json, int] | BrokenRuleError] = {}
 
     def resolved(self, value: Json, path: Path, report: Report) -> Json:
         """`value` with its placeholders replaced; those that fail are reported and stay.
@@ -60,21 +60,35 @@ class Placeholders:
         key = next(iter(value))
         if len(value) != 1 or key not in _READERS:
             return value
-        try:
-            return self._filled_in(key, value[key])
-        except BrokenRuleError as error:
-            report(path, error)
+        outcome = self._outcome(key, value[key])
+        if isinstance(outcome, BrokenRuleError):
+            report(path, outcome)
             return value
-
-    def _filled_in(self, key: str, path: Json) -> Json:
-        if not isinstance(path, str) or not path:
-            raise BrokenRuleError("placeholder-unreadable", f"{key} names no file: {shown(path)} is not a path")
-        if (key, path) not in self._values:
-            value = _READERS[key](self._content(key, path), f"{key}: {shown(path)}")
-            self._values[key, path] = value, len(json.dumps(value))
-        value, size = self._values[key, path]
+        filled_in, size = outcome
         self._spend(size)
-        return value
+        return filled_in
+
+    def _outcome(self, key: str, path: Json) -> tuple[Json, int] | BrokenRuleError:
+        """What a placeholder gives, with its size in characters; or why it gives nothing."""
+        if not isinstance(path, str) or not path:
+            return BrokenRuleError("placeholder-unreadable", f"{key} names no file: {shown(path)} is not a path")
+        if (key, path) not in self._outcomes:
+            try:
+                self._outcomes[key, path] = self._read(key, path)
+            except BrokenRuleError as error:
+                self._outcomes[key, path] = error
+        return self._outcomes[key, path]
+
+    def _read(self, key: str, path: str) -> tuple[Json, int]:
+        content = self._content(key, path)
+        try:
+            value = _READERS[key](content, f"{key}: {shown(path)}")
+        except BrokenRuleError:
+            self._spend(len(content))
+            raise
+        size = len(json.dumps(value))
+        self._spend(max(len(content) - size, 0))  # comments and blanks; the value counts where it is filled in
+        return value, size
 
     def _content(self, key: str, path: str) -> bytes:
         try:
@@ -82,7 +96,8 @@ class Placeholders:
         except IncludeError as error:
             raise BrokenRuleError("placeholder-unreadable", f"{key}: {shown(path)} cannot be read: {error}") from None
         if len(content) > MAX_BYTES:
-            reason = f"it has {len(content):,} bytes, {MAX_BYTES:,} are the most"
+            self._spend(len(content))
+            reason = f"it has more than {MAX_BYTES:,} bytes"
             raise BrokenRuleError("placeholder-unreadable", f"{key}: {shown(path)} cannot be read: {reason}")
         self.included[path] = sha256(content).hexdigest()
         return content

@@ -57,7 +57,7 @@ class Record:
 class Finding:
     """Something wrong in a file, with its place. An ERROR means that the document (or file) was rejected."""
 
-    rule: str  # a name of `db.rules.descriptors.RULES`
+    rule: str  # of `db.rules.descriptors.RULES`, or what only a run can find, as `file-unreadable`
     severity: Severity
     message: str
     line: int  # from 1

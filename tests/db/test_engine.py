@@ -157,8 +157,24 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 async def test_a_database_that_is_not_there_is_unavailable(database_url: str) -> None:
     engine = create_engine(database_url.replace("/catalograph_test", "/no_such"))
-    with pytest.raises(DatabaseUnreachableError, match="does not exist"):
+    with pytest.raises(DatabaseUnreachableError, match='refuses the connection: database "no_such'):
         await scalar(engine, "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://ada:hunter2@127.0.0.1:1/catalog", "127.0.0.1:1"),
+        ("postgresql://ada:hunter2@127.0.0.1:1,127.0.0.1:2/catalog", "127.0.0.1:1,127.0.0.1:2"),
+        ("postgresql:///catalog?host=/nowhere&user=ada&password=hunter2", "/nowhere:5432"),
+        ("postgresql://ada:hunter2@/catalog?host=127.0.0.1&port=1", "127.0.0.1:1"),
+    ],
+)
+async def test_a_server_that_is_away_is_told_by_its_host_and_never_by_its_password(url: str, place: str) -> None:
+    with pytest.raises(DatabaseUnreachableError) as caught:
+        await scalar(create_engine(url), "SELECT 1")
+    assert str(caught.value).startswith(f"DATABASE_URL: {place} cannot be reached: ")
+    assert not any(secret in str(caught.value) for secret in ("ada", "hunter2"))
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable
 
 import pytest
 from click.testing import CliRunner, Result
 
 from api.ingest.command import ingest
+from db import locks
 from tests.factories import write_catalog
 from tests.ingesting import Catalog, Tree, component
 
@@ -56,7 +61,7 @@ async def test_a_person_sees_counts_and_the_first_problems_with_their_places(run
         "3 documents 1 rejected 0 skipped",
         "2 entities 2 problems",
         "2 added 0 changed 0 removed 0 unchanged",
-        "The catalog is up to date.",
+        "The catalog is up to date. 1 document was rejected.",
     ]
     assert lines[5].startswith("a.yaml:10 yaml-syntax ")
     assert lines[6] == (
@@ -117,6 +122,7 @@ async def test_each_path_is_a_source_and_one_that_fails_does_not_stop_the_others
     ("arguments", "code", "message"),
     [
         (("gone",), 1, "gone: there is no such file or folder"),
+        (("https://example.com/a.yaml?x",), 1, "URLs are not read; clone it, or download it"),
         (("*.toml",), 1, "no YAML file in it matches *.toml"),
         ((), 2, "Missing argument 'PATH...'"),
         ((".", "people.yaml", "--source", "x"), 2, "--source names one source"),
@@ -138,3 +144,110 @@ async def test_kinds_and_trust_are_the_operators_to_say(run: Run, tree: Tree, ca
     assert await catalog.refs() == ["component:default/a"]
     await run(".", "--untrusted", "--source", "other")
     assert await catalog.rows("SELECT count(*) FROM source") == [2]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        pytest.param((".", "."), id="the same path twice"),
+        pytest.param((".", "*.yaml"), id="a folder and a glob in it"),
+        pytest.param(("a*.yaml", "b*.yaml"), id="two globs with one fixed prefix"),
+    ],
+)
+async def test_two_paths_that_are_one_source_do_not_erase_each_other(
+    run: Run, tree: Tree, catalog: Catalog, paths: tuple[str, str]
+) -> None:
+    tree.write("a.yaml", component("a"))
+    tree.write("b.yaml", component("b"))
+
+    result = await run(*paths)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{paths[0]} and {paths[1]} are both the source {tree.root}, and each would remove what" in result.stderr
+    assert "give one glob that covers both, or use two commands with different --source." in result.stderr
+    assert await catalog.rows("SELECT count(*) FROM source") == [0]
+
+
+async def test_a_path_that_is_missing_fails_alone_and_the_others_are_read(
+    run: Run, tree: Tree, catalog: Catalog
+) -> None:
+    result = await run("missing", "people.yaml", "--json")
+
+    missing, people = json.loads(result.stdout)["sources"]
+    assert missing == {"source": "missing", "error": "missing: there is no such file or folder"}
+    assert (result.exit_code, people["source"], people["added"]) == (1, str(tree.root / "people.yaml"), 1)
+    assert await catalog.refs() == ["user:default/ann"]
+    alone = await run("missing", "--json", "--source", "shop")
+    assert (alone.exit_code, json.loads(alone.stdout)) == (1, {**missing, "source": "shop"})
+
+
+async def test_strict_fails_for_a_rejected_document_and_for_nothing_less(run: Run, tree: Tree) -> None:
+    tree.write("a.yaml", component("a", dependsOn="[component:gone]"))
+    assert (await run(".", "--strict")).exit_code == 0, "a warning rejects nothing"
+    tree.write("a.yaml", component("a"), "kind: [")
+    codes = [(await run(".", *options)).exit_code for options in (["--strict"], ["--strict", "--dry-run"], [])]
+    assert codes == [1, 1, 0]
+
+
+async def test_one_of_a_kind_is_not_many(run: Run) -> None:
+    said = " ".join((await run(".")).stdout.split())
+    assert "1 document 0 rejected 0 skipped 1 entity 0 problems" in said
+
+
+async def test_a_line_names_the_field_to_mend_and_what_to_write(run: Run, tree: Tree) -> None:
+    tree.write("a.yaml", component("a").replace("{name: a}", "{name: a, annotations: {port: 8080}}"))
+    tree.write("b.yaml", component("b").replace("Component", "component"))
+    lines = [" ".join(line.split()) for line in (await run(".")).stdout.splitlines()]
+    assert "a.yaml:3 annotation-value metadata.annotations.port: 8080 is not a text" in lines
+    assert "b.yaml:2 kind-case kind: the kind 'component' is not known: write it Component" in lines
+
+
+async def test_what_is_not_shown_is_one_query_away(run: Run, tree: Tree) -> None:
+    tree.write("a.yaml", *(["kind: [\n"] * 12))
+    said = (await run(".")).stdout
+    assert "and 2 more. By GraphQL: { problems(first: 100) { nodes { rule field message location line } } }" in said
+    assert "Nothing has changed. 12 documents were rejected." in (await run(".")).stdout
+
+
+async def test_a_misspelled_kind_on_the_list_is_named(run: Run, tree: Tree) -> None:
+    tree.write("a.yaml", component("a"))
+    for options in (["--dry-run"], []):
+        said = (await run(".", "--kinds", "User,Componnt", *options)).stdout
+        assert [line for line in said.splitlines() if "No entity" in line] == [
+            "No entity is of kind componnt, which --kinds allows."
+        ]
+    for kinds in ("User,Component", "User,Component,API", "-Component"):
+        assert "No entity" not in (await run(".", "--kinds", kinds)).stdout, "all is there, or nothing was turned away"
+
+
+async def test_a_folder_that_moved_is_taken_over_and_one_not_wanted_is_emptied(
+    run: Run, tree: Tree, catalog: Catalog
+) -> None:
+    write_catalog(tree.root / "old", 20, per_file=20)
+    await run("old")
+    old = str(tree.root / "old")
+    (tree.root / "old").rename(tree.root / "new")
+    (tree.root / "empty").mkdir()
+
+    taken_over = json.loads((await run("new", "--source", old, "--json")).stdout)
+    emptied = json.loads((await run("empty", "--source", old, "--allow-removals", "--json")).stdout)
+
+    assert (taken_over["unchanged"], taken_over["rejected"], emptied["removed"]) == (20, 0, 20)
+    assert await catalog.refs() == []
+
+
+async def test_ctrl_c_ends_in_a_line_and_writes_nothing(tree: Tree, catalog: Catalog, database_url: str) -> None:
+    program = [sys.executable, "-c", "from api.cli import main; main(prog_name='catalograph')"]
+    environ = {**os.environ, "DATABASE_URL": database_url}
+    async with catalog.engine.begin() as connection:
+        await locks.lock(connection, locks.of_source("shop"))
+        process = await asyncio.create_subprocess_exec(
+            *(*program, "ingest", str(tree.root), "--source", "shop"), env=environ, stdout=PIPE, stderr=PIPE
+        )
+        await catalog.until_one_waits_for_a_lock()
+        process.send_signal(signal.SIGINT)
+        assert await process.communicate() == (
+            b"", b"Error: Interrupted. A run that had not ended has written nothing.\n"
+        )  # fmt: skip
+    assert (process.returncode, await catalog.refs()) == (1, [])
+    assert await catalog.rows("SELECT state FROM source") == ["FAILED"]

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from api.ingest.files import FileSource, Found, SourceError, UnreadableError, find, includes, matching, read
+from api.ingest.files import (
+    FileSource,
+    Found,
+    OutsideError,
+    ShutError,
+    SourceError,
+    UnreadableError,
+    find,
+    includes,
+    matching,
+    read,
+    real_path,
+)
 from db.rules.placeholders import IncludeError
 
 
@@ -66,7 +78,7 @@ def test_a_file_that_links_lead_to_is_found_by_its_real_path_only(folder: Path) 
     found = sorted(matching(folder, folder, "**"), key=lambda each: (each.path, each.reached))
     assert [each for each in found if each.path != each.reached] == [Found("a.yaml", "link.yaml")]
     assert [each for each in found if each.unreadable] == [
-        Found("d/loop.yaml", "d/loop.yaml", unreadable="there is no such file")
+        Found("d/loop.yaml", "d/loop.yaml", unreadable="Too many levels of symbolic links")
     ]
     assert len({each.path for each in found}) == 7
 
@@ -97,8 +109,25 @@ def test_nothing_outside_the_root_is_found_or_included(folder: Path) -> None:
 
 def test_an_include_is_bounded(folder: Path) -> None:
     (folder / "large.txt").write_bytes(b"x" * 5_000_001)
-    with pytest.raises(IncludeError, match="more than 5,000,000 bytes"):
-        includes(folder, "a.yaml")("large.txt")
+    (folder / "larger.txt").write_bytes(b"x" * 9_000_000)
+    include = includes(folder, "a.yaml")
+    assert [len(include(name)) for name in ("large.txt", "larger.txt")] == [5_000_001, 5_000_001]
+
+
+def test_a_path_that_does_not_open_is_shut_or_outside_and_never_missing(folder: Path) -> None:
+    (folder / "d/loop.yaml").symlink_to("loop.yaml")
+    (folder.parent / "loop").symlink_to("loop")
+    with pytest.raises(ShutError, match="Too many levels of symbolic links") as shut:
+        real_path(folder, folder / "x.yaml/../d/loop.yaml")
+    assert shut.value.path == "d/loop.yaml"
+    with pytest.raises(ShutError, match="File name too long"):
+        real_path(folder, folder / ("n" * 300))
+    with pytest.raises(OutsideError):
+        real_path(folder, folder / "../loop/a.yaml")
+    for missing in ("gone", "a.yaml/b.yaml", "\0"):
+        with pytest.raises(UnreadableError, match="there is no such file") as error:
+            real_path(folder, folder / missing)
+        assert not isinstance(error.value, ShutError)
 
 
 def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:

@@ -220,6 +220,8 @@ async def test_of_two_sources_the_first_keeps_a_ref_until_it_lets_go_of_it(catal
     assert (report.counts.added, report.counts.rejected) == (1, 1)
     conflicts = "SELECT message, location, line FROM problem WHERE rule = 'ref-conflict'"
     assert await catalog.rows(conflicts) == [(f"{A} is declared in a.yaml:1 of the source one already", "a.yaml", 1)]
+    [hint] = await catalog.rows("SELECT hint FROM problem WHERE rule = 'ref-conflict'")
+    assert hint.endswith(" it takes it. If its folder has moved here, --source with its name takes it over.")
     file.unlink()
     await catalog.ingest(tree.root / "one", name="one")
     assert await catalog.refs() == [B]
@@ -314,7 +316,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_catalog(catalog: 
         statements.clear()
         await catalog.ingest(tree.root / str(entities), name=str(entities))
         counts.append(len(statements))
-    assert counts == [42, 42]
+    assert counts[0] == counts[1]
 
 
 async def test_an_untrusted_source_declares_no_people_and_loses_those_it_had(catalog: Catalog, tree: Tree) -> None:
@@ -451,10 +453,11 @@ async def test_hostile_lengths_do_not_stop_a_run(catalog: Catalog, tree: Tree) -
 async def test_a_kind_that_is_not_allowed_goes_though_its_file_is_broken_elsewhere(
     catalog: Catalog, tree: Tree
 ) -> None:
-    tree.write("a.yaml", component("a"), ANN.replace("ann", "bob"), location("./people.yaml"))
+    tree.write("b.yaml", component("b"))
+    tree.write("a.yaml", component("a"), ANN.replace("ann", "bob"), location("./b.yaml"))
     await catalog.ingest(tree.root / "a.yaml", name="a")
-    tree.write("a.yaml", "kind: [\n", ANN.replace("ann", "bob"), location("./people.yaml"))
+    tree.write("a.yaml", "kind: [\n", ANN.replace("ann", "bob"), location("./b.yaml"))
 
     await catalog.ingest(tree.root / "a.yaml", name="a", kinds=AllowedKinds.of(["component"]))
 
-    assert await catalog.refs() == [A]
+    assert await catalog.refs() == [A], "neither Bob, nor the Location and what it led to"

@@ -29,3 +29,7 @@ def test_nobody_becomes_a_member_through_a_source_that_nobody_vouches_for() -> N
         *(False, False, False),
         *(True, True, True),
     ]
+
+
+def test_only_a_list_of_allowed_kinds_lists_any() -> None:
+    assert [AllowedKinds.of([word]).listed for word in ("Component", "-Component")] == [("component",), ()]

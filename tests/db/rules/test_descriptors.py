@@ -346,6 +346,17 @@ def test_every_rule_has_a_file_that_breaks_it() -> None:
     assert tested | {"reference-kind", "too-many-problems"} == set(RULES)
 
 
+def test_a_slip_that_has_one_way_out_is_told_it() -> None:
+    text = COMPONENT.replace("name: web", "name: web\n  tags: [Java, No Tag]").replace("  owner: team-a\n", "")
+    assert [(f.field, f.hint) for f in read_text(text).findings] == [
+        ("metadata.tags[0]", "Write it java."),
+        ("metadata.tags[1]", None),
+        ("spec.owner", "Add it."),
+    ]
+    without_spec = read_text(COMPONENT[: COMPONENT.index("spec:")])
+    assert [f.hint for f in without_spec.findings] == ["Add it."]
+
+
 def test_the_manual_lists_every_rule() -> None:
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \|$", DOCS.read_text().partition("## Rules")[2], re.MULTILINE)
     assert rows == list(RULES.items())

@@ -58,7 +58,7 @@ def _targets(spec: dict[str, Json]) -> Iterator[tuple[str, str]]:
 
 
 def _resolved(root: Path, file: str, target: str) -> list[Found]:
-    """The files that a target stands for; of one that does not open, that it does not. Raises TargetError for none."""
+    """The files that a target stands for, or the place that does not open now. Raises TargetError for neither."""
     try:
         return _files_at(root, (root / file).parent, _path_of(target))
     except ShutError as error:

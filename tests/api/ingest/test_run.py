@@ -446,7 +446,9 @@ async def test_hostile_lengths_do_not_stop_a_run(catalog: Catalog, tree: Tree) -
     await catalog.ingest(tree.root)
 
     assert await catalog.refs() == [A, ANN_REF]
-    assert await catalog.rows("SELECT type, lifecycle FROM entity WHERE ref = :ref", ref=A) == [(long[:255], long[:255])]
+    assert await catalog.rows("SELECT type, lifecycle FROM entity WHERE ref = :ref", ref=A) == [
+        (long[:255], long[:255])
+    ]
     assert [rule for rule, _, _ in await catalog.problems()] == ["file-unreadable", "file-unreadable"]
 
 

@@ -236,11 +236,11 @@ def _server(data_dir: Path, bin_dir: Path, *, fsync: bool) -> EmbeddedPostgres:
     """Where the server of a data directory lives; its directory is made. Raises EmbeddedPostgresError."""
     home = (data_dir / f"postgres-{_major(bin_dir)}").resolve()
     try:
-        others = [] if home.exists() else list(home.parent.glob("postgres-*"))
+        others = [place for place in home.parent.glob("postgres-*") if place != home]
         _make_reachable(home.parent)
     except OSError as error:
         raise _unusable(home.parent, error) from error
-    if others:
+    if others and not home.exists():
         raise EmbeddedPostgresError(
             f"{home.parent} holds the data of {others[0].name}, and the binaries are of {home.name}.",
             "Run it with binaries of the same major version, or move that directory away to start with an empty one.",
@@ -287,7 +287,7 @@ def _runner() -> tuple[int, int]:
 def _make_reachable(directory: Path) -> None:
     """A directory that nobody can pass through if root made it, whatever the umask."""
     if not directory.exists():
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)  # another process may be faster
         if os.geteuid() == 0:
             directory.chmod(0o711)
 

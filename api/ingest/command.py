@@ -12,6 +12,7 @@ import click
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api import log
 from api.database import database, engine_of
 from api.ingest.files import FileSource, SourceError
 from api.ingest.run import OnProgress, RemovalsHeldError, Report
@@ -78,7 +79,7 @@ def ingest(
     _refuse_shared_names(paths, found)
     outcomes: list[Outcome] = [each for each in found if isinstance(each, Failure)]
     if len(outcomes) < len(found):
-        with _in_plain_words(), progress_bar() as on_progress, database(Settings.from_environ(os.environ)) as settings:
+        with _in_plain_words(), progress_bar() as on_progress, database(_settings()) as settings:
             ingesting = _ingest_all(
                 engine_of(settings), found, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
             )
@@ -92,6 +93,12 @@ def ingest(
             show(outcome, dry_run=dry_run)
     if any(isinstance(outcome, Failure) or (strict and outcome.counts.rejected) for outcome in outcomes):
         raise SystemExit(1)
+
+
+def _settings() -> Settings:
+    settings = Settings.from_environ(os.environ)
+    log.configure(settings.log_level, settings.log_format)
+    return settings
 
 
 def _found(path: str, *, name: str | None, trusted: bool, kinds: AllowedKinds | None) -> FileSource | Failure:

@@ -113,7 +113,7 @@ def _change_line(change: Changed) -> Text:
 
 
 def _show_problems(console: Console, report: Report) -> None:
-    width = max(len(_place(problem)) for problem in report.problems)
+    width = max((len(_place(problem)) for problem in report.problems), default=0)
     for problem in report.problems:
         place, rule = f"{_place(problem):{width}}  ", f"{problem.rule:20}  "
         console.print(Text.assemble((place, "bold"), (rule, _SEVERITIES.get(problem.severity, "")), _said(problem)))

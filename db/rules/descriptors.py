@@ -19,7 +19,7 @@ RULES = {
     "file-too-large": "A file has at most 5,000,000 bytes.",
     "not-utf-8": "A file is UTF-8.",
     "too-many-documents": "A file has at most 50,000 documents.",
-    "file-expands-too-much": "A file gives at most 50,000,000 characters, aliases and placeholders filled in, used or not.",
+    "file-expands-too-much": "A file gives at most 50,000,000 characters, aliases and placeholders included.",
     "too-many-problems": "Of one file at most 1,000 problems are shown.",
     # a document as YAML
     "yaml-syntax": "A document is well-formed YAML.",

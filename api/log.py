@@ -56,7 +56,6 @@ def configure(level: str, form: Literal["auto", "console", "json"], stream: Text
         processors=[*entry, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )
 
 

@@ -14,15 +14,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import embedded, locks, revisions
-from db.engine import create_engine, failure_of
+from db.engine import DatabaseUnreachableError, create_engine, failure_of
 from db.runs import DIED
 from tests.ingesting import Catalog, Tree, component
 
@@ -88,6 +89,42 @@ async def test_a_postgres_that_is_killed_before_the_commit_leaves_the_catalog_as
             await catalog.engine.dispose()
     finally:
         shutil.rmtree(folder)
+
+
+async def test_when_both_are_killed_the_next_start_recovers_and_no_process_is_left(tree: Tree) -> None:
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)  # noqa: ASYNC240 - it is quick
+    try:
+        with embedded.running(folder) as server:
+            catalog = Catalog(create_engine(server.dsn))
+            await revisions.upgrade(catalog.engine)
+            await catalog.ingest(tree.root)
+            tree.write("a.yaml", component("a"))
+            postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+            with suppress(DBAPIError, DatabaseUnreachableError):  # the lock's own transaction ends with its server
+                async with _last_step_held(catalog.engine):
+                    process = _start(tree.root, server.dsn)
+                    await catalog.until_one_waits_for_a_lock()
+                    process.kill()
+                    os.kill(postmaster, signal.SIGKILL)
+                    process.wait()
+            await catalog.engine.dispose()
+
+        with embedded.running(folder) as server:
+            catalog = Catalog(create_engine(server.dsn))
+            assert await catalog.refs() == [ANN_REF]
+            assert (await catalog.ingest(tree.root)).counts.added == 1
+            await catalog.engine.dispose()
+        assert [place for place in Path("/proc").glob("[0-9]*/cwd") if _leads_into(place, folder)] == []  # noqa: ASYNC240
+    finally:
+        shutil.rmtree(folder)
+
+
+def _leads_into(place: Path, folder: Path) -> bool:
+    try:
+        return place.readlink().is_relative_to(folder)
+    except OSError:  # it has ended meanwhile, or is another user's
+        return False
 
 
 async def _kill_during_run(catalog: Catalog, data: Path, tree: Tree) -> None:

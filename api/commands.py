@@ -16,15 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import log
 from api.app import Startup, create_app
-from api.database import database, engine_of
+from api.database import database, engine_of, in_plain_words
 from api.ingest.files import FileSource
 from api.ingest.run import ingest
 from api.server import Listener, ListenError, is_loopback, listen
 from api.server import serve as run_server
-from api.settings import Settings, SettingsError
+from api.settings import Settings
 from db import revisions
-from db.embedded import EmbeddedPostgresError
-from db.engine import DatabaseUnreachableError, ServerTooOldError, check_server, failure_of
+from db.engine import check_server, failure_of
 from schema.build import create_schema
 
 _log = structlog.get_logger("catalograph")
@@ -153,8 +152,9 @@ async def _forget(engine: AsyncEngine) -> None:
 def _in_plain_words() -> Iterator[None]:
     """Tell the operator what is wrong in a line, without a traceback. Ctrl-C is an ordinary end."""
     try:
-        yield
-    except (SettingsError, ListenError, EmbeddedPostgresError, ServerTooOldError, DatabaseUnreachableError) as error:
+        with in_plain_words():
+            yield
+    except ListenError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(0)

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.settings import Settings
+from api.settings import Settings, SettingsError
 from db import embedded
-from db.engine import create_engine
+from db.embedded import EmbeddedPostgresError
+from db.engine import DatabaseUnreachableError, ServerTooOldError, create_engine
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Tell an operator in a line, without a traceback, what keeps a command from its settings or its database."""
+    try:
+        yield
+    except (SettingsError, EmbeddedPostgresError, ServerTooOldError, DatabaseUnreachableError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @contextmanager

@@ -13,15 +13,14 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import log
-from api.database import database, engine_of
+from api.database import database, engine_of, in_plain_words
 from api.ingest.files import FileSource, SourceError
 from api.ingest.run import OnProgress, RemovalsHeldError, Report
 from api.ingest.run import ingest as run
 from api.ingest.terminal import progress_bar, show, show_failure
-from api.settings import Settings, SettingsError
+from api.settings import Settings
 from db import revisions
-from db.embedded import EmbeddedPostgresError
-from db.engine import DatabaseUnreachableError, ServerTooOldError, check_server, failure_of
+from db.engine import check_server, failure_of
 from db.rules.allowed import UNTRUSTED, AllowedKinds
 from db.rules.records import Json
 
@@ -162,14 +161,8 @@ def _as_json(outcomes: Sequence[Outcome]) -> str:
 def _in_plain_words() -> Iterator[None]:
     """Tell the operator what is wrong in a line, without a traceback."""
     try:
-        yield
-    except (
-        SettingsError,
-        EmbeddedPostgresError,
-        ServerTooOldError,
-        DatabaseUnreachableError,
-    ) as error:
-        raise click.ClickException(str(error)) from error
+        with in_plain_words():
+            yield
     except KeyboardInterrupt:
         raise click.ClickException("Interrupted. A run that had not ended has written nothing.") from None
     except Exception as error:

@@ -82,7 +82,7 @@ class EdgeLoader(DataLoader[Load, list[Row[Any]]]):
     def __init__(self, reader: Reader) -> None:
         super().__init__()
         self._reader = reader
-        self.arguments: dict[object, dict[str, Any]] = {}  # of each selection, as the first of its objects read them
+        self.wanted: dict[object, Wanted] = {}  # by each selection, as the first of its objects found it
 
     async def batch_load_fn(self, loads: list[Load]) -> list[Any]:
         """The rows in the order of the loads. A statement that fails fails only its own loads."""

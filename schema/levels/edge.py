@@ -27,7 +27,7 @@ from db.queries.keyset import Key
 from db.rules.filters import EntityOrder
 from schema.errors import BadUserInput, gone_meanwhile
 from schema.inputs import DESCRIPTIONS, Cursor, arguments_of, graphql_name, graphql_type
-from schema.levels.batch import EdgeLoader, Load, Parent, Rows
+from schema.levels.batch import EdgeLoader, Load, PageRows, Parent, Rows, Wanted
 from schema.levels.page import Page
 from schema.levels.statements import Body, keys_of
 from schema.paging import page_request
@@ -104,13 +104,16 @@ class EdgeField(StrawberryField):
         loader: EdgeLoader = info.context.edges
         # All objects that one selection completes have the same arguments: they are read once.
         selection = (self, id(info._raw_info.field_nodes[0]))  # noqa: SLF001 - Strawberry has no other door to it
-        if selection not in loader.arguments:
-            loader.arguments[selection] = arguments_of(self._hints, kwargs, kind=self._kind)
+        if selection not in loader.wanted:
+            loader.wanted[selection] = self._wanted(arguments_of(self._hints, kwargs, kind=self._kind))
         parent = tuple(getattr(source, column) for column in keys_of(self._body))
-        return self._answer(loader, parent, loader.arguments[selection])
+        return self._answer(loader, loader.wanted[selection], parent)
 
-    async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
-        rows = await self._rows(loader, parent, asked)
+    def _wanted(self, asked: dict[str, Any]) -> Wanted:
+        return Rows(self._body, tuple(asked.items()), self._order)
+
+    async def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
+        rows = await loader.load(Load(wanted, parent))
         return rows[0] if rows else self._nothing()
 
     def _nothing(self) -> None:
@@ -118,23 +121,20 @@ class EdgeField(StrawberryField):
         if not isinstance(self.type, StrawberryOptional):
             raise gone_meanwhile()
 
-    async def _rows(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> list[Any]:
-        return await loader.load(Load(Rows(self._body, tuple(asked.items()), self._order), parent))
-
 
 class ValueField(EdgeField):
     """A field that is the first column of that row."""
 
-    async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
-        rows = await self._rows(loader, parent, asked)
+    async def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
+        rows: list[Any] = await loader.load(Load(wanted, parent))
         return rows[0][1] if rows else self._nothing()  # the column before it says whose row it is
 
 
 class ListField(EdgeField):
     """A field that is a list of all rows."""
 
-    async def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
-        return await self._rows(loader, parent, asked)
+    async def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
+        return await loader.load(Load(wanted, parent))
 
 
 class ConnectionField(EdgeField):
@@ -143,11 +143,14 @@ class ConnectionField(EdgeField):
     def __init__(self, body: Body, description: str, *, paging: Mapping[str, Any], **rest: Any) -> None:
         super().__init__(body, description, more=paging, **rest)
 
-    def _answer(self, loader: EdgeLoader, parent: Parent, asked: dict[str, Any]) -> Any:
+    def _wanted(self, asked: dict[str, Any]) -> Wanted:
         own = tuple((name, value) for name, value in asked.items() if name in self._own)
         keys = _keys(asked.get("order_by") or (), self._order)
         request = page_request(keys, asked, about=f"{self.origin}.{self.python_name}{own}")
-        return Page(loader, self._body, own, parent, request)
+        return PageRows(self._body, own, request)
+
+    def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
+        return Page(loader, wanted, parent)
 
 
 def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Row
 
 from schema.levels.batch import Count, EdgeLoader, Load, PageRows, Parent
-from schema.levels.statements import Body
 from schema.paging import PageRequest
 
 
@@ -35,14 +34,12 @@ class Page:
     """One page, not yet read. Its rows and its total are two loads, each made only when a field asks for it."""
 
     loader: EdgeLoader
-    body: Body
-    arguments: tuple[tuple[str, Any], ...]
+    wanted: PageRows
     parent: Parent
-    request: PageRequest
 
     async def total(self) -> int:
         """How many rows there are on all pages."""
-        (row,) = await self.loader.load(Load(Count(self.body, self.arguments), self.parent))
+        (row,) = await self.loader.load(Load(Count(self.wanted.body, self.wanted.arguments), self.parent))
         return int(row.total)
 
     async def nodes(self) -> list[Row[Any]]:
@@ -65,5 +62,10 @@ class Page:
             end_cursor=self.request.cursor(nodes[-1]) if nodes else None,
         )
 
+    @property
+    def request(self) -> PageRequest:
+        """Which page it is."""
+        return self.wanted.request
+
     async def _read(self) -> list[Row[Any]]:
-        return await self.loader.load(Load(PageRows(self.body, self.arguments, self.request), self.parent))
+        return await self.loader.load(Load(self.wanted, self.parent))

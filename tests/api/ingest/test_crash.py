@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -31,6 +31,15 @@ pytestmark = pytest.mark.anyio
 
 A, ANN_REF = "component:default/a", "user:default/ann"
 RUNS = "SELECT finished_at IS NOT NULL, error FROM source_run ORDER BY id"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For an embedded Postgres; pytest's own folders are closed to the user that runs it."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 async def test_a_run_that_is_killed_before_its_commit_leaves_the_catalog_as_it_was(
@@ -70,54 +79,46 @@ async def test_a_run_that_is_interrupted_says_so(catalog: Catalog, database_url:
     assert await catalog.rows(RUNS) == [(True, "It was interrupted.")]
 
 
-async def test_a_postgres_that_is_killed_before_the_commit_leaves_the_catalog_as_it_was(tree: Tree) -> None:
-    folder = Path(tempfile.mkdtemp())  # pytest's own are closed to the user that runs Postgres
-    folder.chmod(0o755)  # noqa: ASYNC240 - it is quick
-    try:
-        with embedded.running(folder) as server:
-            catalog = Catalog(create_engine(server.dsn))
-            await revisions.upgrade(catalog.engine)
-            await catalog.ingest(tree.root)
-            tree.write("a.yaml", component("a"))
-            await _kill_during_run(catalog, server.data, tree)
+async def test_a_postgres_that_is_killed_before_the_commit_leaves_the_catalog_as_it_was(
+    tree: Tree, folder: Path
+) -> None:
+    with embedded.running(folder) as server:
+        catalog = Catalog(create_engine(server.dsn))
+        await revisions.upgrade(catalog.engine)
+        await catalog.ingest(tree.root)
+        tree.write("a.yaml", component("a"))
+        await _kill_during_run(catalog, server.data, tree)
 
-            await _wait_until_it_answers(catalog)
-            assert await catalog.refs() == [ANN_REF]
-            assert (await catalog.ingest(tree.root)).counts.added == 1
-            assert await catalog.refs() == [A, ANN_REF]
-            assert await catalog.rows(RUNS) == [(True, None), (True, DIED), (True, None)]
-            await catalog.engine.dispose()
-    finally:
-        shutil.rmtree(folder)
+        await _wait_until_it_answers(catalog)
+        assert await catalog.refs() == [ANN_REF]
+        assert (await catalog.ingest(tree.root)).counts.added == 1
+        assert await catalog.refs() == [A, ANN_REF]
+        assert await catalog.rows(RUNS) == [(True, None), (True, DIED), (True, None)]
+        await catalog.engine.dispose()
 
 
-async def test_when_both_are_killed_the_next_start_recovers_and_no_process_is_left(tree: Tree) -> None:
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)  # noqa: ASYNC240 - it is quick
-    try:
-        with embedded.running(folder) as server:
-            catalog = Catalog(create_engine(server.dsn))
-            await revisions.upgrade(catalog.engine)
-            await catalog.ingest(tree.root)
-            tree.write("a.yaml", component("a"))
-            postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
-            with suppress(DBAPIError, DatabaseUnreachableError):  # the lock's own transaction ends with its server
-                async with _last_step_held(catalog.engine):
-                    process = _start(tree.root, server.dsn)
-                    await catalog.until_one_waits_for_a_lock()
-                    process.kill()
-                    os.kill(postmaster, signal.SIGKILL)
-                    process.wait()
-            await catalog.engine.dispose()
+async def test_when_both_are_killed_the_next_start_recovers_and_no_process_is_left(tree: Tree, folder: Path) -> None:
+    with embedded.running(folder) as server:
+        catalog = Catalog(create_engine(server.dsn))
+        await revisions.upgrade(catalog.engine)
+        await catalog.ingest(tree.root)
+        tree.write("a.yaml", component("a"))
+        postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+        with suppress(DBAPIError, DatabaseUnreachableError):  # the lock's own transaction ends with its server
+            async with _last_step_held(catalog.engine):
+                process = _start(tree.root, server.dsn)
+                await catalog.until_one_waits_for_a_lock()
+                process.kill()
+                os.kill(postmaster, signal.SIGKILL)
+                process.wait()
+        await catalog.engine.dispose()
 
-        with embedded.running(folder) as server:
-            catalog = Catalog(create_engine(server.dsn))
-            assert await catalog.refs() == [ANN_REF]
-            assert (await catalog.ingest(tree.root)).counts.added == 1
-            await catalog.engine.dispose()
-        assert [place for place in Path("/proc").glob("[0-9]*/cwd") if _leads_into(place, folder)] == []  # noqa: ASYNC240
-    finally:
-        shutil.rmtree(folder)
+    with embedded.running(folder) as server:
+        catalog = Catalog(create_engine(server.dsn))
+        assert await catalog.refs() == [ANN_REF]
+        assert (await catalog.ingest(tree.root)).counts.added == 1
+        await catalog.engine.dispose()
+    assert [place for place in Path("/proc").glob("[0-9]*/cwd") if _leads_into(place, folder)] == []  # noqa: ASYNC240
 
 
 def _leads_into(place: Path, folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     TokenKind,
-    execute,
     parse,
     specified_rules,
     validate,
@@ -25,6 +24,11 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.errors import BadUserInput, OperationNotFound, ParseFailed, TokenLimit, ValidationFailed
+from schema.levels.operation import Operation
+from schema.limits import Limits, Weight, weigh
+
+MOST_KEPT = 50_000  # fields of plans
+_CHARACTERS = 10  # of a document, that take about the memory of one field of a plan
 
 # Strawberry's own two, beside those of the specification, as its own endpoint has them.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -36,49 +40,74 @@ _ABORTED = GraphQLError("The document repeats fields so often that it takes too 
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of a document that fits the schema. Nothing in it depends on a request's variables."""
+class Ready:
+    """An operation that fits the schema and the limits. Nothing in it belongs to one request."""
 
-    document: DocumentNode
-    definition: OperationDefinitionNode
+    operation: Operation
+    weight: Weight
 
     @property
     def name(self) -> str | None:
         """The name that the document gives it."""
-        return self.definition.name.value if self.definition.name else None
+        name = self.operation.definition.name
+        return name.value if name else None
 
     @property
     def type(self) -> OperationType:
         """Query, mutation or subscription."""
-        return self.definition.operation
+        return self.operation.definition.operation
+
+    async def run(self, given: dict[str, Any], context: object) -> ExecutionResult:
+        """The answer, with its cost. Raises CostLimit."""
+        variables = self.operation.variables(given)
+        if isinstance(variables, list):
+            return ExecutionResult(None, variables)
+        cost = self.weight.check(variables.coerced)
+        result = await self.operation.run(variables, context)
+        return ExecutionResult(result.data, result.errors, {"cost": cost})
 
 
-def prepare(schema: strawberry.Schema, text: str, name: str | None, *, token_limit: int) -> Operation:
-    """The operation called `name` in `text`, or its only one.
+class Operations:
+    """The operations over one schema. Those that were asked for lately are kept, as far as their plans are not large."""
 
-    Nesting is bounded by graphql-core itself, at 200 selection sets. Raises ParseFailed, TokenLimit, BadUserInput,
-    ValidationFailed or OperationNotFound.
-    """
-    document = _parse(text, token_limit)
-    _refuse_nul(document)
-    if errors := validate(schema._schema, document, _RULES):  # noqa: SLF001 - Strawberry has no other door to it
-        raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
-    return Operation(document, _select(document, name))
+    def __init__(self, schema: strawberry.Schema, limits: Limits, *, token_limit: int = 2000) -> None:
+        self._schema, self._limits, self._token_limit = schema, limits, token_limit
+        self._ready: OrderedDict[tuple[str, str | None], Ready] = OrderedDict()
 
+    def ready(self, text: str, name: str | None = None) -> Ready:
+        """The operation called `name` in `text`, or its only one.
 
-def run(
-    schema: strawberry.Schema, operation: Operation, variables: dict[str, Any], context: object
-) -> Awaitable[ExecutionResult] | ExecutionResult:
-    """Start the operation under graphql-core, as Strawberry itself does."""
-    return execute(
-        schema._schema,  # noqa: SLF001
-        operation.document,
-        variable_values=variables,
-        operation_name=operation.name,
-        context_value=context,
-        executor_class=schema.execution_context_class,
-        operation_extensions=None,
-    )
+        Nesting is bounded by graphql-core itself, at 200 selection sets. Raises ParseFailed, TokenLimit, BadUserInput,
+        ValidationFailed, OperationNotFound, or the errors of `schema.limits.weigh`.
+        """
+        key = (text, name)
+        ready = self._ready.get(key)
+        if ready is None:
+            ready = self._ready[key] = self._made(text, name)
+            self._make_room()
+        else:
+            self._ready.move_to_end(key)
+        return ready
+
+    def _made(self, text: str, name: str | None) -> Ready:
+        document = _parse(text, self._token_limit)
+        _refuse_nul(document)
+        schema = self._schema._schema  # noqa: SLF001 - Strawberry has no other door to it
+        if errors := validate(schema, document, _RULES):
+            raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
+        definition = _select(document, name)
+        weight = weigh(schema, document, definition, self._limits)
+        return Ready(Operation(self._schema, document, definition), weight)
+
+    def _make_room(self) -> None:
+        """Forget what was not asked for the longest time. Plans grow while they are used, so all are counted."""
+        weights = {key: len(key[0]) // _CHARACTERS + ready.operation.weight for key, ready in self._ready.items()}
+        total = sum(weights.values())
+        for key, weight in weights.items():
+            if total <= MOST_KEPT:
+                return
+            del self._ready[key]
+            total -= weight
 
 
 def _parse(text: str, token_limit: int) -> DocumentNode:

@@ -91,6 +91,40 @@ class Settings(BaseModel):
         ge=100,
         description="Most tokens in a GraphQL document. GraphiQL's introspection has about 300, a whole page 500.",
     )
+    operation_limit: int = Field(
+        default=10,
+        ge=1,
+        description="Most operations in a GraphQL document. One is run; the others only make it larger.",
+    )
+    depth_limit: int = Field(
+        default=15,
+        ge=1,
+        description="Deepest nesting of objects in an operation, where a connection with its nodes is one level. "
+        "A whole page has 4 to 6; introspection has a limit of its own.",
+    )
+    alias_limit: int = Field(
+        default=30,
+        ge=0,
+        description="Most aliases in an operation; one in a fragment counts wherever that is spread. "
+        "A dashboard with a dozen lists of one kind has a dozen.",
+    )
+    root_field_limit: int = Field(
+        default=20,
+        ge=1,
+        description="Most fields at the root of an operation. Each costs a statement or more, and all start at once.",
+    )
+    directive_limit: int = Field(
+        default=50,
+        ge=0,
+        description="Most directives in an operation, counted as aliases are. "
+        "A page that shows and hides its parts with `@include` has about twenty.",
+    )
+    cost_limit: int = Field(
+        default=50_000,
+        ge=1,
+        description="Highest cost of an operation: about as many objects as it may read, by the rules in "
+        "docs/errors.md. 100 components with all that a page shows of them, in lists of 20, cost 22,000.",
+    )
     operation_timeout: Seconds = Field(
         default=10,
         description="Longest time for one operation, in seconds; then it is cancelled, its SQL too. "

@@ -20,6 +20,9 @@ OLDEST_SERVER = 15
 
 _POOLED = "catalograph_pooled"  # the engine's own note that it goes through PgBouncer
 
+# Plans are made for the values at hand: how rare a tag or how large an owner is decides between them.
+_PLANNING = {"plan_cache_mode": "force_custom_plan"}
+
 _SCHEMES = frozenset({"postgres", "postgresql"})
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 # Parameters of libpq's URLs that asyncpg reads too.
@@ -45,6 +48,10 @@ class DatabaseUnreachableError(Exception):
     """No connection could be made. The message says where to and why; the cause is the driver's own error."""
 
 
+class NoFreeConnectionError(Exception):
+    """All connections of a pool stayed in use for as long as one may wait for them, or the pool is closed."""
+
+
 def create_engine(
     url: str,
     *,
@@ -66,10 +73,11 @@ def create_engine(
     engine = create_async_engine(
         "postgresql+asyncpg://",
         connect_args={
-            "async_creator_fn": _connector(
-                connection_url(url),
+            "async_creator_fn": connector(
+                url,
                 connect_timeout=connect_timeout,
-                server_settings=_server_settings(application_name, None if pgbouncer else statement_timeout),
+                server_settings=session_settings(application_name)
+                | ({} if pgbouncer else statement_settings(statement_timeout) | _PLANNING),
                 statement_cache_size=0 if pgbouncer else 100,
             ),
             # SQLAlchemy keeps its own cache of prepared statements above asyncpg's.
@@ -145,9 +153,14 @@ async def check_server(engine: AsyncEngine) -> None:
 
 
 def failure_of(error: BaseException) -> Literal["unavailable", "timeout"] | None:
-    """Whether `error` means that the database is away or overloaded, or that it cancelled a slow statement."""
-    if isinstance(error, DatabaseUnreachableError | PoolTimeoutError | asyncpg.InterfaceError):
+    """Whether `error` means that the database is away or overloaded, or that it cancelled a slow statement.
+
+    `error` is SQLAlchemy's, the driver's own, or one of this module.
+    """
+    if isinstance(error, DatabaseUnreachableError | NoFreeConnectionError | PoolTimeoutError):
         return "unavailable"
+    if isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error):
+        return "unavailable"  # its other meanings are mistakes in how the driver is used
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return "unavailable"
     state = _sqlstate(error)
@@ -164,19 +177,19 @@ def _sqlstate(error: BaseException) -> str:
     return getattr(cause, "sqlstate", None) or ""
 
 
-def _connector(
-    dsn: str, *, connect_timeout: float, server_settings: dict[str, str], statement_cache_size: int
+def connector(
+    url: str, *, connect_timeout: float, server_settings: dict[str, str], **options: Any
 ) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
+    """A function that makes a connection to the database at `url`, with further `options` of asyncpg.connect.
+
+    It takes whatever it is given and needs none of it. Raises DatabaseURLError; the function DatabaseUnreachableError.
+    """
+    dsn = connection_url(url)
     place = _place(dsn)
 
     async def connect(**_: object) -> asyncpg.Connection[Any]:
         try:
-            return await asyncpg.connect(
-                dsn,
-                timeout=connect_timeout,
-                server_settings=server_settings,
-                statement_cache_size=statement_cache_size,
-            )
+            return await asyncpg.connect(dsn, timeout=connect_timeout, server_settings=server_settings, **options)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             failed = "refuses the connection" if isinstance(error, asyncpg.PostgresError) else "cannot be reached"
             reason = str(error) or type(error).__name__
@@ -194,17 +207,20 @@ def _place(dsn: str) -> str:
     return ",".join(host if urlsplit(f"//{host}").port else f"{host}:{port}" for host in hosts)
 
 
-def _server_settings(application_name: str, statement_timeout: float | None) -> dict[str, str]:
-    settings = {"application_name": application_name, "timezone": "UTC"}
-    if statement_timeout is not None:
-        settings["statement_timeout"] = _milliseconds(statement_timeout)
+def session_settings(application_name: str) -> dict[str, str]:
+    """What each session has from its start; a pooler in transaction mode passes these on, and no others."""
+    return {"application_name": application_name, "timezone": "UTC"}
+
+
+def statement_settings(statement_timeout: float) -> dict[str, str]:
+    """What each statement runs under: set for the session or, behind a pooler, for the transaction."""
+    return {
+        "statement_timeout": _milliseconds(statement_timeout),
         # A statement whose client has died is stopped within this time, not when it is done.
-        settings["client_connection_check_interval"] = "5000"
-        # Plans are made for the values at hand: how rare a tag or how large an owner is decides between them. And a
-        # catalog is mostly in memory, where a row anywhere costs about what the next row does.
-        settings["plan_cache_mode"] = "force_custom_plan"
-        settings["random_page_cost"] = "1.1"
-    return settings
+        "client_connection_check_interval": "5000",
+        # A catalog is mostly in memory, where a row anywhere costs about what the next row does.
+        "random_page_cost": "1.1",
+    }
 
 
 def _milliseconds(seconds: float) -> str:

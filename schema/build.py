@@ -3,6 +3,7 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.levels.checks import check
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.types.entity import CustomEntity
@@ -10,9 +11,11 @@ from schema.types.location import Location
 
 
 def create_schema() -> strawberry.Schema:
-    """The whole graph. Types that only interfaces lead to are named here."""
-    return strawberry.Schema(
+    """The whole graph. Types that only interfaces lead to are named here. Raises SchemaMistakeError."""
+    schema = strawberry.Schema(
         Query,
         types=[CustomEntity, Location],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    check(schema)
+    return schema

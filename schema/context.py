@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from schema.levels.batch import EdgeLoader
+from db.reading import Reads
 from schema.levels.reading import Reader
 from schema.loaders import Loaders
 
@@ -18,11 +17,14 @@ class Context:
     When it is left, whatever still reads for it is cancelled.
     """
 
-    def __init__(self, *, engine: AsyncEngine, request_id: str) -> None:
+    def __init__(self, *, reads: Reads, request_id: str) -> None:
         self.request_id = request_id
-        self._reader = Reader(engine)
-        self.edges = EdgeLoader(self._reader)
-        self.loaders = Loaders(self._reader)
+        self.reader = Reader(reads)
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """The keyed lookups."""
+        return Loaders(self.reader)
 
     def __enter__(self) -> Self:
         return self
@@ -30,4 +32,4 @@ class Context:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._reader.cancel()
+        self.reader.cancel()

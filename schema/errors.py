@@ -10,7 +10,13 @@
     │   ├── ParseFailed             GRAPHQL_PARSE_FAILED         the document is not GraphQL
     │   ├── TokenLimit              TOKEN_LIMIT                  the document has too many tokens
     │   ├── ValidationFailed        GRAPHQL_VALIDATION_FAILED    the document does not fit the schema
-    │   └── OperationNotFound       OPERATION_NOT_FOUND          which operation to run is not clear
+    │   ├── OperationNotFound       OPERATION_NOT_FOUND          which operation to run is not clear
+    │   ├── OperationLimit          OPERATION_LIMIT              the document has too many operations
+    │   ├── DepthLimit              DEPTH_LIMIT                  the operation is nested too deep
+    │   ├── AliasLimit              ALIAS_LIMIT                  the operation has too many aliases
+    │   ├── RootFieldLimit          ROOT_FIELD_LIMIT             the operation has too many root fields
+    │   ├── DirectiveLimit          DIRECTIVE_LIMIT              the operation has too many directives
+    │   └── CostLimit               COST_LIMIT                   the operation may read too many objects
     ├── BadUserInput                BAD_USER_INPUT               a variable or an argument has a value that is refused
     ├── Timeout                     TIMEOUT                      it took longer than it may
     ├── Unavailable                 UNAVAILABLE                  the database cannot be reached, or is overloaded
@@ -25,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from graphql import FieldNode, GraphQLError, GraphQLFormattedError
+from graphql import FieldNode, GraphQLError, GraphQLFormattedError, Node
 
 from db.engine import failure_of
 
@@ -42,8 +48,8 @@ class CatalogError(GraphQLError):
     #: Whether `application/json` sends that status too; GraphQL over HTTP wants 200 there for a well-formed request.
     status_in_json: ClassVar[bool] = False
 
-    def __init__(self, message: str, **extensions: Any) -> None:
-        super().__init__(message, extensions={"code": self.code, **extensions})
+    def __init__(self, message: str, node: Node | None = None, **extensions: Any) -> None:
+        super().__init__(message, node, extensions={"code": self.code, **extensions})
 
     @property
     def headers(self) -> dict[str, str]:
@@ -143,6 +149,42 @@ class OperationNotFound(RequestError):
     """The document has no operation of that name, or several and no name was given."""
 
     code = "OPERATION_NOT_FOUND"
+
+
+class OperationLimit(RequestError):
+    """The document has more operations than the limit. This one and the next five point at the first beyond it."""
+
+    code = "OPERATION_LIMIT"
+
+
+class DepthLimit(RequestError):
+    """Objects in the operation are nested deeper than the limit."""
+
+    code = "DEPTH_LIMIT"
+
+
+class AliasLimit(RequestError):
+    """The operation has more aliases than the limit."""
+
+    code = "ALIAS_LIMIT"
+
+
+class RootFieldLimit(RequestError):
+    """The operation has more root fields than the limit."""
+
+    code = "ROOT_FIELD_LIMIT"
+
+
+class DirectiveLimit(RequestError):
+    """The operation has more directives than the limit."""
+
+    code = "DIRECTIVE_LIMIT"
+
+
+class CostLimit(RequestError):
+    """The operation may read more objects than the limit; `extensions` has `cost` and `limit`."""
+
+    code = "COST_LIMIT"
 
 
 class BadUserInput(CatalogError):

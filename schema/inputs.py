@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NewType
 
@@ -54,35 +54,83 @@ def graphql_type(hint: Any) -> Any:
 
 
 def arguments_of(hints: dict[str, Any], given: dict[str, Any], *, kind: str | None) -> dict[str, Any]:
-    """A field's arguments as their hints have them; those that are absent are None. Raises `BadUserInput`."""
-    for name, value in given.items():
-        if dataclasses.is_dataclass(value):
+    """A field's arguments as their hints have them, from the values that graphql-core read. Raises `BadUserInput`.
+
+    Those that are absent, or ask nothing, are None.
+    """
+    arguments: dict[str, Any] = dict.fromkeys(hints)
+    for name, hint in hints.items():
+        value = given.get(graphql_name(name))
+        if value is None:
+            continue
+        if isinstance(value, dict):
             _check_size(value, name)
-    asked = {name: value_of(hint, given.get(name), name=graphql_name(name), kind=kind) for name, hint in hints.items()}
-    return {name: None if _asks_nothing(value) else value for name, value in asked.items()}
+        read = value_of(hint, value, name=graphql_name(name), kind=kind)
+        arguments[name] = None if _asks_nothing(read) else read
+    return arguments
 
 
-def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None) -> Any:
+def value_of(hint: Any, given: Any, *, name: str, kind: str | None = None, any_case: bool = False) -> Any:
     """A client's value as its hint has it: input objects as dataclasses, lists as tuples, refs parsed.
 
-    `name` is what an error calls it, and `kind` the kind of a ref that has none. Raises `BadUserInput`.
+    `name` is what an error calls it, `kind` the kind of a ref that has none, and with `any_case` texts come in lower
+    case. Raises `BadUserInput`.
     """
+    return None if given is None else _reader(hint)(given, name, kind, any_case)
+
+
+@cache
+def _reader(hint: Any) -> Callable[[Any, str, str | None, bool], Any]:
+    """What reads the values of one hint; made once, since looking at hints takes long."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if given is None or given is UNSET:
-        return None
     if origin in (types.UnionType, typing.Union):
         (inner,) = (part for part in parts if part is not types.NoneType)
-        return value_of(inner, given, name=name, kind=kind)
+        return _reader(inner)
     if origin is tuple:
-        return tuple(value_of(parts[0], item, name=name, kind=kind) for item in bounded(given, name=name))
-    if hint is Ref:
-        try:
-            return Ref.parse(_checked(given, name), kind=kind)
-        except RefError as error:
-            raise BadUserInput(f"`{name}`: {error}") from error
-    if dataclasses.is_dataclass(hint):
-        return _dataclass_value(typing.cast("type", hint), given, name)
-    return _checked(given, name) if isinstance(given, str) and hint is not Cursor else given
+        return _list_reader(_reader(parts[0]))
+    if dataclasses.is_dataclass(hint) and hint is not Ref:
+        return _object_reader(typing.cast("type", hint))
+    return _READERS.get(hint, lambda given, *_: given)
+
+
+def _list_reader(
+    item: Callable[[Any, str, str | None, bool], Any],
+) -> Callable[[Any, str, str | None, bool], tuple[Any, ...]]:
+    def read(given: Any, name: str, kind: str | None, any_case: bool) -> tuple[Any, ...]:  # noqa: FBT001
+        return tuple(item(one, name, kind, any_case) for one in bounded(given, name=name))
+
+    return read
+
+
+def _object_reader(cls: type) -> Callable[[Any, str, str | None, bool], Any]:
+    hints = _hints(cls)
+    specs = [(spec.name, graphql_name(spec.name), spec.metadata) for spec in dataclasses.fields(cls)]
+
+    def read(given: Any, name: str, _kind: str | None, any_case: bool) -> Any:  # noqa: FBT001
+        values: dict[str, Any] = {}
+        for field, key, says in specs:
+            value = given.get(key)
+            if value is not None:
+                lower = any_case or says["any_case"]
+                value = value_of(hints[field], value, name=f"{name}.{key}", kind=says["kind"], any_case=lower)
+            values[field] = value
+        return cls(**values)
+
+    return read
+
+
+def _read_ref(given: Any, name: str, kind: str | None, _any_case: bool) -> Ref:  # noqa: FBT001
+    try:
+        return Ref.parse(_checked(given, name), kind=kind)
+    except RefError as error:
+        raise BadUserInput(f"`{name}`: {error}") from error
+
+
+def _read_text(given: Any, name: str, _kind: str | None, any_case: bool) -> str:  # noqa: FBT001
+    return _checked(given, name).lower() if any_case else _checked(given, name)
+
+
+_READERS: dict[Any, Callable[[Any, str, str | None, bool], Any]] = {Ref: _read_ref, str: _read_text}
 
 
 def bounded(items: list[Any], *, name: str) -> list[Any]:
@@ -92,6 +140,7 @@ def bounded(items: list[Any], *, name: str) -> list[Any]:
     return items
 
 
+@cache
 def graphql_name(name: str) -> str:
     """`not_in` -> `notIn`; a trailing underscore only keeps Python's keywords apart."""
     head, *tail = name.rstrip("_").split("_")
@@ -136,28 +185,13 @@ def _input_type(cls: type) -> type:
     return strawberry.input(made, name=cls.__name__, description=inspect.getdoc(cls))
 
 
-def _dataclass_value(cls: type, given: Any, name: str) -> Any:
-    hints = _hints(cls)
-    return cls(
-        **{
-            spec.name: value_of(
-                hints[spec.name],
-                getattr(given, spec.name),
-                name=f"{name}.{graphql_name(spec.name)}",
-                kind=spec.metadata.get("kind"),
-            )
-            for spec in dataclasses.fields(cls)
-        }
-    )
-
-
 def _asks_nothing(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and all(
         getattr(value, spec.name) is None for spec in dataclasses.fields(value)
     )
 
 
-def _check_size(given: Any, name: str) -> None:
+def _check_size(given: dict[str, Any], name: str) -> None:
     """Refuse a filter with too many tests, or too many filters in each other, before anything is made of it."""
     level, tests = [given], 0
     for _ in range(MAX_DEPTH):
@@ -169,12 +203,11 @@ def _check_size(given: Any, name: str) -> None:
         raise BadUserInput(f"`{name}` is too large: {MAX_TESTS} tests, {MAX_DEPTH} levels deep, is the most.")
 
 
-def _parts(whole: Any) -> Iterator[Any]:
+def _parts(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The input objects right in this one."""
-    for spec in dataclasses.fields(whole):
-        value = getattr(whole, spec.name)
+    for value in whole.values():
         for part in value if isinstance(value, list) else (value,):
-            if dataclasses.is_dataclass(part):
+            if isinstance(part, dict):
                 yield part
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from aiodataloader import DataLoader
-from sqlalchemy import Row, Select
+from sqlalchemy import ARRAY, Select, Text, bindparam
 
 from db.queries import entities, problems, sources
+from db.reading import Row
 from schema.ids import Sort
-from schema.levels.reading import Reader
+from schema.levels.reading import Reader, compiled
+
+Query = Callable[[Any], Select[Any]]
 
 MAX_BATCH = 1_000
 
@@ -29,16 +33,24 @@ class Loaders:
         }
 
 
-class KeyedLoader(DataLoader[str, Row[Any] | None]):
+class KeyedLoader(DataLoader[str, Row | None]):
     """Rows by a unique column; None where there is none. One statement a batch, its order restored here."""
 
     max_batch_size = MAX_BATCH
 
-    def __init__(self, reader: Reader, query: Callable[[list[str]], Select[Any]], column: str) -> None:
+    def __init__(self, reader: Reader, query: Query, column: str) -> None:
         super().__init__()
         self._reader, self._query, self._column = reader, query, column
 
-    async def batch_load_fn(self, keys: list[str]) -> list[Row[Any] | None]:
+    async def batch_load_fn(self, keys: list[str]) -> list[Row | None]:
         """The rows in the order of the keys."""
-        by_key = {getattr(row, self._column): row for row in await self._reader.rows(self._query(keys))}
+        rows = await self._reader.fetch_aside(_text(self._query), [keys])
+        by_key = {getattr(row, self._column): row for row in rows}
         return [by_key.get(key) for key in keys]
+
+
+@cache
+def _text(query: Query) -> str:
+    """The statement for any number of keys."""
+    text, _ = compiled(query(bindparam("keys", None, ARRAY(Text))), ["keys"])
+    return text

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,25 +27,19 @@ class PageRequest:
     """Which page of an ordered list. `size` rows are given, after `place` (None: from the end that `backward` says)."""
 
     keys: tuple[Key, ...]
+    fingerprint: str
     size: int = DEFAULT_SIZE
     backward: bool = False
     place: Place | None = None
-    fingerprint: str = ""
 
-    @property
-    def reading_order(self) -> tuple[Key, ...]:
-        """The order in which SQL reads: a page before a cursor is read from there backwards."""
-        return tuple(key.reversed() for key in self.keys) if self.backward else self.keys
-
-    def cursor(self, row: Any) -> str:
-        """The cursor of a row: its place in this order."""
-        values = [getattr(row, key.column) for key in self.keys]
-        payload = orjson.dumps([self.fingerprint, *(_written(value) for value in values)])
+    def cursor(self, place: Iterable[Any]) -> str:
+        """The cursor of a row: its values of the keys."""
+        payload = orjson.dumps([self.fingerprint, *place], option=orjson.OPT_PASSTHROUGH_DATETIME, default=_written)
         return base64.urlsafe_b64encode(payload).decode().rstrip("=")
 
 
-def page_request(keys: Sequence[Key], asked: dict[str, Any], *, about: str) -> PageRequest:
-    """The page that `first`, `after`, `last` and `before` ask for; `about` is what a cursor is bound to.
+def page_request(keys: tuple[Key, ...], asked: Mapping[str, Any], *, fingerprint: str) -> PageRequest:
+    """The page that `first`, `after`, `last` and `before` ask for; `fingerprint` is what a cursor is bound to.
 
     Raises `BadUserInput` for sizes out of range, for a mixture of both directions, and for a foreign cursor.
     """
@@ -58,14 +51,13 @@ def page_request(keys: Sequence[Key], asked: dict[str, Any], *, about: str) -> P
     for name, size in (("first", first), ("last", last)):
         if size is not None and not 1 <= size <= MAX_SIZE:
             raise BadUserInput(f"`{name}` is {size}; a page has 1 to {MAX_SIZE}.")
-    fingerprint = hashlib.blake2s(f"{about}{keys}".encode(), digest_size=6).hexdigest()
     cursor = before if last is not None else after
     return PageRequest(
-        keys=tuple(keys),
+        keys=keys,
+        fingerprint=fingerprint,
         size=last if last is not None else first if first is not None else DEFAULT_SIZE,
         backward=last is not None,
         place=None if cursor is None else _place(cursor, fingerprint, keys),
-        fingerprint=fingerprint,
     )
 
 
@@ -82,13 +74,18 @@ def _place(cursor: str, fingerprint: str, keys: Sequence[Key]) -> Place:
     return tuple(place)
 
 
-def _written(value: Any) -> Any:
-    return {"at": value.isoformat()} if isinstance(value, datetime) else value
+def _written(value: datetime) -> dict[str, str]:
+    return {"at": value.isoformat()}
 
 
 def _read(value: Any) -> Any:
     if isinstance(value, dict):
         return datetime.fromisoformat(value["at"]).astimezone(UTC)
-    if not isinstance(value, str | int | None) or (isinstance(value, str) and "\0" in value):
-        raise ValueError("no key has such a value")
-    return value
+    match value:
+        case None:
+            return None
+        case str() if "\0" not in value:
+            return value
+        case int() if -(2**63) <= value < 2**63:
+            return value
+    raise ValueError("no key has such a value")

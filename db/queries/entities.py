@@ -19,7 +19,7 @@ OWNERS = ("Group", "User")
 def by_ref(*, ref: Ref) -> Select[Any]:
     """The entity with this ref."""
     found = entities.alias()
-    return select(found).where(found.c.ref == str(ref))
+    return select(found).where(found.c.ref == ref)
 
 
 def typed_by_ref(graph_type: str) -> Callable[..., Select[Any]]:
@@ -27,7 +27,7 @@ def typed_by_ref(graph_type: str) -> Callable[..., Select[Any]]:
 
     def typed(*, ref: Ref) -> Select[Any]:
         found = entities.alias()
-        return select(found).where(found.c.ref == str(ref), found.c.graph_type == graph_type)
+        return select(found).where(found.c.ref == ref, found.c.graph_type == graph_type)
 
     return typed
 
@@ -123,7 +123,7 @@ def count_of_source(source: Any) -> Select[Any]:
     return select(func.count()).select_from(held).where(held.c.source_id == source.id)
 
 
-def by_refs(keys: list[str]) -> Select[Any]:
+def by_refs(keys: Any) -> Select[Any]:
     """The entities with these canonical refs."""
     found = entities.alias()
     return select(found).where(found.c.ref == any_(words(keys)))

@@ -1,4 +1,4 @@
-"""Filters as SQL conditions.
+"""Filters as SQL conditions. Every value in a filter is an SQL parameter already.
 
 Every condition is true or false, never null, so that `not` is the exact complement.
 """
@@ -6,7 +6,6 @@ Every condition is true or false, never null, so that `not` is the exact complem
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -20,12 +19,12 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    literal,
     not_,
     or_,
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import array
 
 from db.rules.filters import DateTimeFilter, EntityFilter, ProblemFilter, StringFilter
 from db.rules.refs import Ref
@@ -43,23 +42,19 @@ def problem_matches(problems: FromClause, wanted: ProblemFilter | None) -> Condi
     """Whether a row of the problem table is wanted."""
     if wanted is None:
         return true()
-    asked: dict[str, Iterable[str] | None] = {
-        "area": None if wanted.area is None else [area.value for area in wanted.area],
-        "rule": wanted.rule,
-        "severity": None if wanted.severity is None else [severity.value for severity in wanted.severity],
-    }
+    asked = {"area": wanted.area, "rule": wanted.rule, "severity": wanted.severity}
     return and_(true(), *(problems.c[name] == any_(words(some)) for name, some in asked.items() if some is not None))
 
 
 def ref_id(wanted: Ref) -> ColumnElement[int]:
     """The id of a ref, or -1, which no ref has: a comparison with it is never null, and can use an index."""
-    found = select(ref.c.id).where(ref.c.ref == str(wanted)).scalar_subquery()
+    found = select(ref.c.id).where(ref.c.ref == wanted).scalar_subquery()
     return func.coalesce(found, -1)
 
 
-def words(values: Iterable[str]) -> ColumnElement[Any]:
-    """A list of texts as one array parameter, so that the statement's text does not depend on its length."""
-    return cast(literal(list(values), ARRAY(Word)), ARRAY(Word))
+def words(values: Iterable[Any]) -> ColumnElement[Any]:
+    """Texts as an array: the parameter that holds them, whose length the statement does not know, or no text at all."""
+    return cast(values if isinstance(values, ColumnElement) else array([], type_=Word), ARRAY(Word))
 
 
 def _entity_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Condition]:
@@ -82,12 +77,12 @@ def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
         (func.lower(c.namespace), wanted.namespace),
         (c.sort_name, wanted.name),
     ):
-        yield from _text_conditions(column, _lower(test))
+        yield from _text_conditions(column, test)
     yield from _array_conditions(c.tags, wanted.tag)
     yield from _span_conditions(c.created_at, wanted.created_at)
     yield from _span_conditions(c.updated_at, wanted.updated_at)
     if wanted.ref is not None:
-        yield c.ref == any_(words(str(ref) for ref in wanted.ref))
+        yield c.ref == any_(words(wanted.ref))
 
 
 def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
@@ -123,28 +118,32 @@ def _text_conditions(text: ColumnElement[str], test: StringFilter | None) -> Ite
         yield present if test.exists else text.is_(None)
 
 
-def _array_conditions(array: ColumnElement[Any], test: StringFilter | None) -> Iterator[Condition]:
+def _array_conditions(values: ColumnElement[Any], test: StringFilter | None) -> Iterator[Condition]:
     if test is None:
         return
-    one = func.unnest(array).column_valued("one")
+    one = func.unnest(values).column_valued("one")
 
     def some(condition: Condition) -> Condition:
         return select(one).where(condition).exists()
 
     if test.eq is not None:
-        yield array.contains(words([test.eq]))
+        yield values.contains(_one_word(test.eq))
     if test.ne is not None:
-        yield not_(array.contains(words([test.ne])))
+        yield not_(values.contains(_one_word(test.ne)))
     if test.in_ is not None:
-        yield array.overlap(words(test.in_))
+        yield values.overlap(words(test.in_))
     if test.not_in is not None:
-        yield not_(array.overlap(words(test.not_in)))
+        yield not_(values.overlap(words(test.not_in)))
     if test.prefix is not None:
         yield some(func.starts_with(one, test.prefix))
     if test.contains is not None:
         yield some(func.strpos(one, test.contains) > 0)
     if test.exists is not None:
-        yield func.cardinality(array) > 0 if test.exists else func.cardinality(array) == 0
+        yield func.cardinality(values) > 0 if test.exists else func.cardinality(values) == 0
+
+
+def _one_word(value: Any) -> ColumnElement[Any]:
+    return cast(array([value]), ARRAY(Word))
 
 
 def _span_conditions(instant: ColumnElement[Any], span: DateTimeFilter | None) -> Iterator[Condition]:
@@ -154,15 +153,3 @@ def _span_conditions(instant: ColumnElement[Any], span: DateTimeFilter | None) -
         yield instant > span.after
     if span.before is not None:
         yield instant < span.before
-
-
-def _lower(test: StringFilter | None) -> StringFilter | None:
-    """The same test of a text that is compared without case."""
-    if test is None:
-        return None
-    lowered: dict[str, Any] = {
-        name: value.lower() if isinstance(value, str) else tuple(text.lower() for text in value)
-        for name in ("eq", "ne", "in_", "not_in", "prefix", "contains")
-        if (value := getattr(test, name)) is not None
-    }
-    return replace(test, **lowered)

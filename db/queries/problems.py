@@ -46,7 +46,7 @@ def entity_ref_of(problem: Any) -> Select[Any]:
     return select(refs.c.ref).where(refs.c.id == problem.entity_id)
 
 
-def by_keys(keys: list[str]) -> Select[Any]:
+def by_keys(keys: Any) -> Select[Any]:
     """The problems with these keys."""
     problem, found = _all()
     return found.where(problem.c.key == any_(words(keys)))

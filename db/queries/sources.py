@@ -45,7 +45,7 @@ def last_run_of(source: Any) -> Select[Any]:
     return select(run).where(run.c.source_id == source.id).order_by(run.c.id.desc()).limit(1)
 
 
-def by_names(keys: list[str]) -> Select[Any]:
+def by_names(keys: Any) -> Select[Any]:
     """The sources of these names."""
     source, found = _all()
     return found.where(source.c.name == any_(words(keys)))

@@ -15,9 +15,12 @@ from typing import Any, Self
 from db.rules.refs import Ref
 
 
-def asks(description: str, *, default: Any = None, kind: str | None = None) -> Any:
-    """A field of an input: absent unless given, or required with MISSING. `kind` is the default kind of a reference."""
-    return field(default=default, metadata={"description": description, "kind": kind})
+def asks(description: str, *, default: Any = None, kind: str | None = None, any_case: bool = False) -> Any:
+    """A field of an input: absent unless given, or required with MISSING.
+
+    `kind` is the default kind of a reference; with `any_case` the texts in it are read in lower case.
+    """
+    return field(default=default, metadata={"description": description, "kind": kind, "any_case": any_case})
 
 
 class Described(Enum):
@@ -120,9 +123,9 @@ class EntityFilter:
     any_of: tuple[EntityFilter, ...] | None = asks("At least one of these holds. An empty list matches nothing.")
     not_: EntityFilter | None = asks("This does not hold.")
     ref: tuple[Ref, ...] | None = asks("One of these entities. A ref needs its kind: `component:dice-roller`.")
-    kind: StringFilter | None = asks("The kind, compared without case.")
-    namespace: StringFilter | None = asks("The namespace, compared without case.")
-    name: StringFilter | None = asks("The name, compared without case.")
+    kind: StringFilter | None = asks("The kind, compared without case.", any_case=True)
+    namespace: StringFilter | None = asks("The namespace, compared without case.", any_case=True)
+    name: StringFilter | None = asks("The name, compared without case.", any_case=True)
     title: StringFilter | None = asks("The title.")
     type: StringFilter | None = asks("`spec.type`, such as `service`.")
     lifecycle: StringFilter | None = asks("`spec.lifecycle`, such as `production`.")

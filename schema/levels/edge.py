@@ -1,36 +1,54 @@
-"""How a type names its edges.
+"""How a type names its fields that come from SQL.
 
     owner: Owner | None = edge(entities.owner_of, "The group or user that owns it.")
     labels: list[KeyValue] = edges(documents.key_values("labels"), "Its labels.", order=("key",))
     email: str | None = value(documents.spec_text("profile", "email"), "Its email address.")
     dependents: EntityConnection = connection(relations.related("dependencyOf"), "What depends on it.")
 
-The first argument is a function of `db.queries`. Its keyword-only parameters become the field's arguments, under the
-names and types that they have there.
+The first argument is a body: a function of `db.queries`, from the columns of its parent to a Select. Its keyword-only
+parameters become the field's arguments, under the names and types that they have there.
+
+A field that is no column, but is made of some, says so beside them:
+
+    id: ID = derived(_id, "ref", description="Opaque.")          _id("component:default/dice-roller")
+    origin: EntityOrigin | None = part("Where it was declared.")  the same row, read as another type
+
+and an ordinary resolver names the columns that it reads of its parent:
+
+    @needs("name")
+    def _greeting(row: strawberry.Parent[Any]) -> str: ...
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar, cast
 
+from sqlalchemy import Select, bindparam, func, literal_column, select
+from sqlalchemy.types import TypeEngine
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
-from db.queries.keyset import Key
+from db.queries.keyset import Key, following, ordered, reading_order
 from db.rules.filters import EntityOrder
+from db.tables import metadata
 from schema.errors import BadUserInput, gone_meanwhile
 from schema.inputs import DESCRIPTIONS, Cursor, arguments_of, graphql_name, graphql_type
-from schema.levels.batch import EdgeLoader, Load, PageRows, Parent, Rows, Wanted
-from schema.levels.page import Page
-from schema.levels.statements import Body, keys_of
-from schema.paging import page_request
+from schema.levels import alone
+from schema.levels.asked import Asked, Parameter, everything, put_together, taken_apart
+from schema.levels.reading import Reader
+from schema.paging import PageRequest, page_request
+
+Body = Callable[..., Select[Any]]
+F = TypeVar("F", bound=Callable[..., Any])
 
 ORDER = {"order_by": tuple[EntityOrder, ...] | None}
 FORWARD = {"first": int | None, "after": Cursor | None}
@@ -50,7 +68,7 @@ def value(body: Body, description: str) -> Any:
 
 
 def edges(body: Body, description: str, *, order: Sequence[str], arguments: Descriptions = NONE) -> Any:
-    """All rows, in the order of these columns. Only for lists that are short by nature."""
+    """All rows, in the order of these columns, the last of which is never null. For lists that are short by nature."""
     return ListField(body, description, order=order, arguments=arguments)
 
 
@@ -65,11 +83,56 @@ def connection(
 ) -> Any:
     """The rows in pages. The order ends in a column that is unique; `order_by` lets the client put others before it."""
     paging = {**(ORDER if order_by else {}), **FORWARD, **(BACKWARD if both_ways else {})}
-    return ConnectionField(body, description, order=order, arguments=arguments, paging=paging)
+    return ConnectionField(body, description, order=order, arguments=arguments, more=paging)
+
+
+def derived(function: Callable[..., Any], *columns: str, description: str) -> Any:
+    """What `function` makes of these columns of the field's own row."""
+    return DerivedField(function, columns, description)
+
+
+def part(description: str) -> Any:
+    """The field's own row, as an object of another type."""
+    return PartField(description=description)
+
+
+def needs(*columns: str) -> Callable[[F], F]:
+    """Mark an ordinary resolver with the columns that it reads of its parent; without the mark it may read all."""
+
+    def mark(resolver: F) -> F:
+        resolver.__dict__["needs"] = columns
+        return resolver
+
+    return mark
+
+
+def needs_of(field: StrawberryField) -> tuple[str, ...] | None:
+    """The columns that an ordinary field's resolver is marked with; None for all."""
+    resolver = field.base_resolver
+    return getattr(resolver.wrapped_func, "needs", None) if resolver else None
+
+
+class Columns:
+    """The parent, as a body sees it: columns by attribute. It remembers which ones were read.
+
+    They are plain text, for SQLAlchemy would silently add the parent to an inner FROM: a cross join.
+    """
+
+    def __init__(self, table: str, alias: str = "parent") -> None:
+        self._table, self._alias = metadata.tables[table], alias
+        self.read: dict[str, TypeEngine[Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._table.c:
+            raise AttributeError(f"table {self._table.name!r} has no column {name!r}")
+        type_ = self.read[name] = self._table.c[name].type
+        return literal_column(f"{self._alias}.{name}", type_)
 
 
 class EdgeField(StrawberryField):
-    """A field that a function of `db.queries` answers, with at most one row."""
+    """A field that a body answers, with at most one row."""
+
+    is_single = True
 
     def __init__(
         self,
@@ -83,16 +146,153 @@ class EdgeField(StrawberryField):
     ) -> None:
         super().__init__(description=description)
         self.init = self.repr = self.compare = False
-        self._body, self._kind = body, kind
-        self._order = tuple(Key(column) for column in order)
+        self.body, self._kind = body, kind
+        self.order = tuple(Key(column) for column in order)
+        parameters = inspect.signature(body).parameters.values()
+        # Whose columns the body reads: the table that its positional parameter is named after. None for a root.
+        self.parent = next((p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD), None)
+        named = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
         hints = typing.get_type_hints(body)
-        named = {p.name: p for p in inspect.signature(body).parameters.values() if p.kind is p.KEYWORD_ONLY}
-        self._hints = {name: hints[name] for name in named} | dict(more)
+        self._own = {name: hints[name] for name in named}
+        self._hints = {**self._own, **more}
         self.arguments = [
             _argument(name, hint, named.get(name), {**DESCRIPTIONS, **arguments}[name])
             for name, hint in self._hints.items()
         ]
-        self._own = frozenset(named)
+
+    @property
+    def is_basic_field(self) -> bool:
+        """It is no attribute of its parent."""
+        return False
+
+    @cached_property
+    def keys(self) -> dict[str, TypeEngine[Any]]:
+        """The columns of its parent that the body reads, with their types; none for a root."""
+        if self.parent is None:
+            return {}
+        columns = Columns(self.parent)
+        self.with_everything(columns)
+        return columns.read
+
+    @cached_property
+    def columns(self) -> dict[str, TypeEngine[Any]]:
+        """The columns that it gives, with their types."""
+        return {str(column.key): column.type for column in self.with_everything().selected_columns}
+
+    def with_everything(self, parent: Any = None) -> Select[Any]:
+        """The body's Select with all arguments given: what it does with them is seen before anybody asks."""
+
+        def parameter(type_: TypeEngine[Any]) -> Any:
+            return bindparam(None, None, type_)
+
+        return self.select(parent, **{name: everything(hint, parameter) for name, hint in self._own.items()})
+
+    def select(self, parent: Any = None, **arguments: Any) -> Select[Any]:
+        """The body's Select, for a parent with these columns."""
+        if self.parent is None:
+            return self.body(**arguments)
+        return self.body(parent or Columns(self.parent), **arguments)
+
+    def select_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
+        """The same, for arguments of this shape."""
+        return self.select(parent, **dict(zip(self._own, put_together(asked, parameter), strict=True)))
+
+    def asked(self, given: dict[str, Any]) -> Asked:
+        """What the field asks, from its arguments as graphql-core reads them. Raises `BadUserInput`."""
+        return self._asked(arguments_of(self._hints, given, kind=self._kind))
+
+    def _asked(self, arguments: dict[str, Any]) -> Asked:
+        values: list[Any] = []
+        shape = tuple(taken_apart(arguments[name], values) for name in self._own)
+        return Asked(shape, values, shape)
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the field answers for one object, by statements of its own: only graphql-core asks so."""
+        return self._alone(alone.Parent(source, self.keys), self.asked(alone.arguments(info)), info.context.reader)
+
+    async def _alone(self, parent: alone.Parent, asked: Asked, reader: Reader) -> Any:
+        return self._picked(await alone.rows(self.select_of, parent, asked, reader))
+
+    def _picked(self, rows: list[Any]) -> Any:
+        return rows[0] if rows else self._nothing()
+
+    @cached_property
+    def is_optional(self) -> bool:
+        """Whether there may be no row. Where one has to be, it can only have gone while the operation ran."""
+        return isinstance(self.type, StrawberryOptional)
+
+    def _nothing(self) -> None:
+        if not self.is_optional:
+            raise gone_meanwhile()
+
+
+class ValueField(EdgeField):
+    """A field that is the first column of that row."""
+
+    column = "value"  # its name here
+
+    def select(self, parent: Any = None, **arguments: Any) -> Select[Any]:
+        """The body's Select of that column."""
+        query = super().select(parent, **arguments)
+        return query.with_only_columns(query.selected_columns[0].label(self.column), maintain_column_froms=True)
+
+    def _picked(self, rows: list[Any]) -> Any:
+        value = rows[0][0] if rows else None
+        return self._nothing() if value is None else value
+
+
+class ListField(EdgeField):
+    """A field that is a list of all rows."""
+
+    is_single = False
+
+    def select_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
+        """All rows, in order."""
+        return ordered(super().select_of(asked, parent, parameter), self.order)
+
+    def _picked(self, rows: list[Any]) -> Any:
+        return rows
+
+
+class ConnectionField(EdgeField):
+    """A field that is a page of the rows."""
+
+    is_single = False
+
+    def _asked(self, arguments: dict[str, Any]) -> Asked:
+        asked = super()._asked(arguments)
+        keys = _keys(arguments.get("order_by") or (), self.order)
+        own = tuple((name, arguments[name]) for name in self._own)
+        page = page_request(keys, arguments, fingerprint=_fingerprint(f"{self.origin}.{self.python_name}", own, keys))
+        place = None if page.place is None else tuple(map(type, page.place))
+        asked.values.extend(value for value in page.place or () if value is not None)
+        return replace(asked, shape=(asked.arguments, keys, page.size, page.backward, place), page=page)
+
+    def select_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
+        """One page, and one row more, which says whether there is another page. Raises `ForeignPlaceError`."""
+        own, keys, size, backward, place = asked
+        query, order = super().select_of(own, parent, parameter), reading_order(keys, backward=backward)
+        if place is not None:
+            query = following(query, order, place, parameter)
+        return ordered(query, order).limit(size + 1)
+
+    def count_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
+        """How many rows all pages have together."""
+        own = asked[0]
+        return select(func.count().label("total")).select_from(super().select_of(own, parent, parameter).subquery())
+
+    async def _alone(self, parent: alone.Parent, asked: Asked, reader: Reader) -> Any:
+        page = cast("PageRequest", asked.page)
+        return alone.Page(self.select_of, self.count_of, parent, asked, page, reader)
+
+
+class DerivedField(StrawberryField):
+    """A field that is made of columns of its own row."""
+
+    def __init__(self, function: Callable[..., Any], columns: Sequence[str], description: str) -> None:
+        super().__init__(description=description)
+        self.init = self.repr = self.compare = False
+        self.function, self.columns = function, tuple(columns)
 
     @property
     def is_basic_field(self) -> bool:
@@ -100,66 +300,38 @@ class EdgeField(StrawberryField):
         return False
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """What the field answers for this parent, once its level's statement has run."""
-        loader: EdgeLoader = info.context.edges
-        # All objects that one selection completes have the same arguments: they are read once.
-        selection = (self, id(info._raw_info.field_nodes[0]))  # noqa: SLF001 - Strawberry has no other door to it
-        if selection not in loader.wanted:
-            loader.wanted[selection] = self._wanted(arguments_of(self._hints, kwargs, kind=self._kind))
-        parent = tuple(getattr(source, column) for column in keys_of(self._body))
-        return self._answer(loader, loader.wanted[selection], parent)
-
-    def _wanted(self, asked: dict[str, Any]) -> Wanted:
-        return Rows(self._body, tuple(asked.items()), self._order)
-
-    async def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
-        rows = await loader.load(Load(wanted, parent))
-        return rows[0] if rows else self._nothing()
-
-    def _nothing(self) -> None:
-        """The answer where there is no row. It can only be missing because it went while the operation ran."""
-        if not isinstance(self.type, StrawberryOptional):
-            raise gone_meanwhile()
+        """What the function makes of one object's attributes."""
+        return self.function(*(getattr(source, column) for column in self.columns))
 
 
-class ValueField(EdgeField):
-    """A field that is the first column of that row."""
+class PartField(StrawberryField):
+    """A field that is its own row."""
 
-    async def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
-        rows: list[Any] = await loader.load(Load(wanted, parent))
-        return rows[0][1] if rows else self._nothing()  # the column before it says whose row it is
+    @property
+    def is_basic_field(self) -> bool:
+        """It is no attribute of its parent."""
+        return False
 
-
-class ListField(EdgeField):
-    """A field that is a list of all rows."""
-
-    async def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
-        return await loader.load(Load(wanted, parent))
-
-
-class ConnectionField(EdgeField):
-    """A field that is a page of the rows."""
-
-    def __init__(self, body: Body, description: str, *, paging: Mapping[str, Any], **rest: Any) -> None:
-        super().__init__(body, description, more=paging, **rest)
-
-    def _wanted(self, asked: dict[str, Any]) -> Wanted:
-        own = tuple((name, value) for name, value in asked.items() if name in self._own)
-        keys = _keys(asked.get("order_by") or (), self._order)
-        request = page_request(keys, asked, about=f"{self.origin}.{self.python_name}{own}")
-        return PageRows(self._body, own, request)
-
-    def _answer(self, loader: EdgeLoader, wanted: Any, parent: Parent) -> Any:
-        return Page(loader, wanted, parent)
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The object itself."""
+        return source
 
 
 def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ...]:
     """The keys that were asked for, then the field's own in the direction of the last, so that one index can do."""
+    if not asked:
+        return order
     if len({one.field for one in asked}) < len(asked):
         raise BadUserInput("`orderBy` names a field twice.")
     chosen = {one.field.value: Key(one.field.value, one.direction, one.nulls) for one in asked}
-    ties = (replace(key, direction=asked[-1].direction) if asked else key for key in order if key.column not in chosen)
+    ties = (replace(key, direction=asked[-1].direction) for key in order if key.column not in chosen)
     return (*chosen.values(), *ties)
+
+
+@lru_cache(1_000)
+def _fingerprint(field: str, own: tuple[tuple[str, Any], ...], keys: tuple[Key, ...]) -> str:
+    """What a cursor is bound to: its field, and the arguments that say which rows there are, in which order."""
+    return hashlib.blake2s(f"{field}{own}{keys}".encode(), digest_size=6).hexdigest()
 
 
 def _argument(name: str, hint: Any, parameter: inspect.Parameter | None, description: str) -> StrawberryArgument:

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Row, Select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import BindParameter, Select
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.sql import visitors
 
-from db.engine import for_reading
+from db.reading import Reads, Row
 
 # Of one operation; a wide one must not take all connections of the pool and starve the others.
 STATEMENTS_AT_ONCE = 4
+
+# How SQLAlchemy writes what asyncpg reads.
+DIALECT = asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+DIALECT._backslash_escapes = False  # noqa: SLF001 - Postgres reads backslashes as they are, since 9.1
+
+
+def compiled(statement: Select[Any], parameters: Collection[str]) -> tuple[str, list[str]]:
+    """The text of a statement, and its parameters in order, all of which are among those given.
+
+    What the statement holds besides stands in the text, so that Postgres plans for it.
+    """
+    for part in visitors.iterate(statement):
+        if isinstance(part, BindParameter) and part.key not in parameters:
+            part.literal_execute = True
+    done = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    return done.string, list(done.positiontup or ())
 
 
 class CutOffError(Exception):
@@ -19,29 +37,35 @@ class CutOffError(Exception):
 
 
 class Reader:
-    """Runs the statements of one request, side by side, each on a short connection of its own.
+    """Runs the statements of one request, some side by side, and counts them.
 
-    Loaders run in tasks of their own, which do not end with the request: what still runs then is for `cancel`.
+    Loaders run in tasks of their own, which do not end with the request; what still runs aside then is for `cancel`.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = for_reading(engine)
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
         self._side_by_side = asyncio.Semaphore(STATEMENTS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.statements = 0
 
-    async def rows(self, statement: Select[Any]) -> list[Row[Any]]:
-        """All rows of the statement. Raises CutOffError when cancelled, else what the database does."""
+    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False) -> list[Row]:
+        """All rows of a statement; `varying` where its best plan depends on the values. Raises as `Reads.fetch`."""
+        async with self._side_by_side:
+            self.statements += 1
+            return await self._reads.fetch(text, values, varying=varying)
+
+    async def fetch_aside(self, text: str, values: Sequence[Any]) -> list[Row]:
+        """The same, from a task of its own that may outlive the request: that ends in CutOffError."""
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._tasks.add(task)
         try:
-            async with self._side_by_side, self._engine.connect() as connection:
-                return list((await connection.execute(statement)).all())
+            return await self.fetch(text, values)
         except asyncio.CancelledError:
             raise CutOffError from None  # as CancelledError it would leave every field hanging that waits for it
         finally:
             self._tasks.discard(task)
 
     def cancel(self) -> None:
-        """Cancel what runs, down to Postgres."""
+        """Cancel what still runs aside, down to Postgres."""
         for task in self._tasks:
             task.cancel()

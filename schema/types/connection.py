@@ -4,25 +4,7 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from schema.levels.page import Page
-
 T = TypeVar("T")
-
-
-async def _edges(page: strawberry.Parent[Page]) -> Any:
-    return await page.edges()
-
-
-async def _nodes(page: strawberry.Parent[Page]) -> Any:
-    return await page.nodes()
-
-
-async def _info(page: strawberry.Parent[Page]) -> Any:
-    return await page.info()
-
-
-async def _total(page: strawberry.Parent[Page]) -> int:
-    return await page.total()
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -36,7 +18,7 @@ class PageInfo:
 
     @classmethod
     def is_type_of(cls, page_info: Any, info: Any) -> bool:
-        """`schema.levels.page.PageInfo` stands for it."""
+        """The executor, or `schema.levels.alone`, has objects of its own for it."""
         return True
 
 
@@ -52,7 +34,7 @@ class Edge(Generic[T]):
 class Connection(Generic[T]):
     """Relay's Connection, with `nodes` as a shorter way to the items; `totalCount` costs only when asked for."""
 
-    edges: list[Edge[T]] = strawberry.field(resolver=_edges, description="The items with their cursors.")
-    nodes: list[T] = strawberry.field(resolver=_nodes, description="The items.")
-    page_info: PageInfo = strawberry.field(resolver=_info, description="Where the page lies in the list.")
-    total_count: int = strawberry.field(resolver=_total, description="How many items all pages have together.")
+    edges: list[Edge[T]] = strawberry.field(description="The items with their cursors.")
+    nodes: list[T] = strawberry.field(description="The items.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
+    total_count: int = strawberry.field(description="How many items all pages have together.")

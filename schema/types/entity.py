@@ -1,13 +1,13 @@
 """Entities: what all kinds share, and the kinds that have no type of their own."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from db.queries import documents, entities, problems, relations, sources
 from schema import ids
-from schema.levels.edge import connection, edge, edges, value
+from schema.levels.edge import connection, derived, edge, edges, part, value
 from schema.scalars import JSON, EntityRef
 from schema.types.connection import Connection
 from schema.types.node import Node
@@ -52,20 +52,16 @@ class EntityOrigin:
     commit: str | None = strawberry.field(description="The commit that was read, where the source has commits.")
 
 
-def _id(entity: strawberry.Parent[Any]) -> strawberry.ID:
-    return strawberry.ID(ids.encode(ids.Sort.ENTITY, entity.ref))
-
-
-def _origin(entity: strawberry.Parent[Any]) -> Any:
-    return entity  # the same row, read as its origin
+def _id(ref: str) -> str:
+    return ids.encode(ids.Sort.ENTITY, ref)
 
 
 @strawberry.interface(description="Anything in the catalog: what all kinds share.")
 class Entity(Node):
     """A row of the entity table."""
 
-    id: strawberry.ID = strawberry.field(
-        resolver=_id, description="Opaque; it encodes the ref, never the type, and survives re-ingestion."
+    id: strawberry.ID = derived(
+        _id, "ref", description="Opaque; it encodes the ref, never the type, and survives re-ingestion."
     )
     ref: EntityRef = strawberry.field(description="Its name for people and scripts: `kind:namespace/name`, lower case.")
     kind: str = strawberry.field(description="Its kind, as declared: `Component`.")
@@ -93,7 +89,7 @@ class Entity(Node):
     etag: str = strawberry.field(description="Changes whenever metadata or spec does.")
     created_at: datetime = strawberry.field(description="When it first came into the catalog.")
     updated_at: datetime = strawberry.field(description="When its metadata or spec last changed.")
-    origin: EntityOrigin | None = strawberry.field(resolver=_origin, description="Where it was declared.")
+    origin: EntityOrigin | None = part("Where it was declared.")
     owner_ref: EntityRef | None = value(entities.owner_ref_of, "Its owner as declared, also when nobody answers to it.")
     owner: OwnerRow | None = edge(entities.owner_of, "The group or user that owns it.")
     relations: RelationConnection = connection(

@@ -1,14 +1,14 @@
 """Problems: what is wrong, as data."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from db.queries import problems, sources
 from db.rules.filters import ProblemArea, Severity
 from schema import ids
-from schema.levels.edge import edge, value
+from schema.levels.edge import derived, edge, value
 from schema.scalars import EntityRef
 from schema.types.connection import Connection
 from schema.types.entity import Entity
@@ -18,8 +18,8 @@ from schema.types.source import Source
 ProblemConnection = Connection[Annotated["Problem", strawberry.lazy("schema.types.problem")]]
 
 
-def _id(problem: strawberry.Parent[Any]) -> strawberry.ID:
-    return strawberry.ID(ids.encode(ids.Sort.PROBLEM, problem.key))
+def _id(key: str) -> str:
+    return ids.encode(ids.Sort.PROBLEM, key)
 
 
 @strawberry.type(
@@ -28,7 +28,7 @@ def _id(problem: strawberry.Parent[Any]) -> strawberry.ID:
 class Problem(Node):
     """A row of the problem table."""
 
-    id: strawberry.ID = strawberry.field(resolver=_id, description="Opaque; the same for as long as the problem lasts.")
+    id: strawberry.ID = derived(_id, "key", description="Opaque; the same for as long as the problem lasts.")
     area: ProblemArea = strawberry.field(description="What part of the company it is about.")
     rule: str = strawberry.field(description="The rule that is broken: `dangling-reference`, `tag-format`, ...")
     severity: Severity = strawberry.field(description="How bad it is.")

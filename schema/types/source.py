@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from db.queries import entities, sources
 from schema import ids
-from schema.levels.edge import edge, value
+from schema.levels.edge import derived, edge, value
 from schema.types.connection import Connection
 from schema.types.node import Node
 
@@ -39,32 +39,29 @@ class SourceRun:
     error: str | None = strawberry.field(description="Why it failed or was held.")
 
 
-def _id(source: strawberry.Parent[Any]) -> strawberry.ID:
-    return strawberry.ID(ids.encode(ids.Sort.SOURCE, source.name))
+def _id(name: str) -> str:
+    return ids.encode(ids.Sort.SOURCE, name)
 
 
-def _state(source: strawberry.Parent[Any]) -> SourceState:
-    return SourceState(source.state)
+def _type(type_: str) -> str:
+    return type_
 
 
-def _type(source: strawberry.Parent[Any]) -> str:
-    return str(source.type)
-
-
-def _kinds(source: strawberry.Parent[Any]) -> list[str]:
-    return source.kinds or []
+def _kinds(kinds: list[str] | None) -> list[str]:
+    return kinds or []
 
 
 @strawberry.type(description="Somewhere that entities come from: a folder, a file, a glob.")
 class Source(Node):
     """A row of the source table."""
 
-    id: strawberry.ID = strawberry.field(resolver=_id, description="Opaque; it encodes the name.")
+    id: strawberry.ID = derived(_id, "name", description="Opaque; it encodes the name.")
     name: str = strawberry.field(description="Its name: its root, unless it was given another.")
-    source_type: str = strawberry.field(resolver=_type, description="What it is: `file`, `folder` or `glob`.")
-    source_state: SourceState = strawberry.field(resolver=_state, description="What it is doing.")
-    kinds: list[str] = strawberry.field(
-        resolver=_kinds,
+    source_type: str = derived(_type, "type", description="What it is: `file`, `folder` or `glob`.")
+    source_state: SourceState = derived(SourceState, "state", description="What it is doing.")
+    kinds: list[str] = derived(
+        _kinds,
+        "kinds",
         description="The kinds that it may declare, lower case; `-user` is one that it may not. Empty: all.",
     )
     trusted: bool = strawberry.field(description="Whether owner rights follow the relations that it declares.")

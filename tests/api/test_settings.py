@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.settings import Settings, SettingsError, variables
+from schema.limits import Limits
 
 SSL_MODES = "allow, disable, prefer, require, verify-ca, verify-full"
 
@@ -38,6 +39,26 @@ def test_each_variable_is_read() -> None:
     assert settings.database_url.get_secret_value() == "postgres://ada:pw@db/catalog"
     assert (settings.port, settings.pgbouncer, settings.operation_timeout) == (9000, True, 2.5)
     assert settings.log_format == "json"
+
+
+def test_the_limits_of_a_document_have_one_default_each() -> None:
+    default = Settings()
+    assert Limits() == Limits(
+        depth=default.depth_limit,
+        aliases=default.alias_limit,
+        root_fields=default.root_field_limit,
+        directives=default.directive_limit,
+        operations=default.operation_limit,
+        cost=default.cost_limit,
+    )
+
+
+def test_a_document_may_be_allowed_no_alias_but_needs_a_field() -> None:
+    Settings.from_environ({"CATALOGRAPH_ALIAS_LIMIT": "0", "CATALOGRAPH_DIRECTIVE_LIMIT": "0"})
+    assert problems(CATALOGRAPH_ROOT_FIELD_LIMIT="0", CATALOGRAPH_COST_LIMIT="1e6") == [
+        "CATALOGRAPH_ROOT_FIELD_LIMIT: '0' must be greater than or equal to 1",
+        "CATALOGRAPH_COST_LIMIT: '1e6' must be a valid integer, unable to parse string as an integer",
+    ]
 
 
 def test_an_empty_value_counts_as_unset() -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import click
@@ -15,10 +20,19 @@ from tests.bench import pages as paging
 from tests.bench import plans, tables
 from tests.bench.asking import asking
 from tests.bench.databases import loaded_database, say, server
+from tests.bench.landscape import SMALLEST, Landscape
 from tests.bench.lists import lists_of
+from tests.bench.operations import FIVE, SHAPES, Operation
+from tests.bench.profiling import profile
+from tests.bench.queries import Cost, DifferentError, rivals
 from tests.factories import Company
+from tests.postgres import connected
 
+_DEAREST = 40  # rows of a profile that are printed
 _LEAST = click.IntRange(min=100)  # entities, of which every kind has some
+_keep = click.option(
+    "--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep loaded catalogs here, to use again."
+)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects, and nothing else.")
 
 
@@ -32,7 +46,7 @@ def main() -> None:
 @_as_json
 @click.option("--turns", type=click.IntRange(min=1), default=100, help="How often each page is asked for.")
 @click.option("--only", metavar="TEXT", default="", help="Only lists whose title contains this.")
-@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep loaded catalogs here, to use again.")
+@_keep
 @click.option("--explain", is_flag=True, help="Print the whole plans of the deep pages, too.")
 def pages(entities: int, turns: int, only: str, keep: Path | None, *, explain: bool, as_json: bool) -> None:
     """Pages deep inside lists against first pages."""
@@ -48,7 +62,7 @@ def pages(entities: int, turns: int, only: str, keep: Path | None, *, explain: b
 
 async def _pages(server_url: str, entities: int, turns: int, only: str) -> list[paging.Paging]:
     found = []
-    url = await loaded_database(server_url, entities)
+    url = await loaded_database(server_url, f"company_{entities}", Company(entities))
     lists = [one for one in lists_of(Company(entities)) if only in one.title]
     async with asking(url) as asker:
         async for one in paging.measured(asker, lists, turns):
@@ -83,6 +97,96 @@ def ingest(entities: int, rounds: int, *, as_json: bool) -> None:
     with server() as url:
         rows = [asdict(run) for run in asyncio.run(ingesting.measured(url, entities, rounds))]
     click.echo(tables.json(rows) if as_json else tables.markdown(rows))
+
+
+@main.command()
+@click.option("--size", type=click.IntRange(min=SMALLEST), default=20_000, help="Entities of the generated catalog.")
+@click.option("--concurrency", type=click.IntRange(1, 100), multiple=True, default=(1, 16), help="Requests at once.")
+@click.option("--family", type=click.Choice(["five", "shapes"]), default="five", help="Q1 to Q5, or Q1b to Q5b.")
+@click.option("--only", type=click.Choice([one.name for one in (*FIVE, *SHAPES)]), multiple=True, help="Only this one.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), default=6.0, help="Measured for so long, each time."
+)
+@click.option("--profile", "profiled", is_flag=True, help="Print where the server's time goes, instead.")
+@_keep
+@_as_json
+def queries(
+    *,
+    size: int,
+    concurrency: Sequence[int],
+    family: str,
+    only: Sequence[str],
+    seconds: float,
+    keep: Path | None,
+    profiled: bool,
+    as_json: bool,
+) -> None:
+    """CPU and time of queries, against hand-written SQL; only on Linux."""
+    families = {"five": FIVE, "shapes": SHAPES}
+    operations = [one for one in (*FIVE, *SHAPES) if one.name in only] if only else families[family]
+    with server(keep) as url:
+        if profiled:
+            asyncio.run(_profiles(url, size, operations, concurrency[0], seconds))
+            return
+        try:
+            postgres, costs = asyncio.run(_costs(url, size, operations, concurrency, seconds))
+        except DifferentError as error:
+            raise click.ClickException(f"The limit's answer is not the project's:\n{error}") from None
+    if as_json:
+        click.echo(tables.json([asdict(one) for one in costs]))
+        return
+    machine = f"{os.cpu_count()} cores, Python {python_version()}, Postgres {postgres}"
+    click.echo(f"{size:,} entities; {datetime.now(UTC):%d %B %Y}; {machine}\n")
+    click.echo(tables.markdown([_cost_row(one) for one in costs]))
+
+
+async def _costs(
+    server_url: str, size: int, operations: Sequence[Operation], concurrency: Sequence[int], seconds: float
+) -> tuple[str, list[Cost]]:
+    """The version of Postgres, and what each operation costs."""
+    found = []
+    landscape = Landscape(size)
+    url = await loaded_database(server_url, f"landscape_{size}", landscape)
+    with tempfile.TemporaryDirectory() as logs:
+        async with rivals(url, Path(logs)) as both:
+            for operation in operations:
+                async for one in both.costs(operation, landscape, concurrency, seconds):
+                    say(f"{one.query}, {one.concurrency} at once: {one.ratio}")
+                    found.append(one)
+    async with connected(url) as connection:
+        return await connection.fetchval("SHOW server_version"), found
+
+
+def _cost_row(one: Cost) -> dict[str, Any]:
+    return {
+        "query": one.query,
+        "at once": one.concurrency,
+        "ratio": one.ratio,
+        "server CPU ms": one.server_cpu_ms,
+        "Postgres CPU ms": one.postgres_cpu_ms,
+        "limit's server": one.limit_server_cpu_ms,
+        "limit's Postgres": one.limit_postgres_cpu_ms,
+        "requests/s": one.requests_per_second,
+        "p50 ms": one.p50_ms,
+        "p99 ms": one.p99_ms,
+        "statements": "?" if one.statements is None else one.statements,
+    }
+
+
+async def _profiles(
+    server_url: str, size: int, operations: Sequence[Operation], concurrency: int, seconds: float
+) -> None:
+    landscape = Landscape(size)
+    url = await loaded_database(server_url, f"landscape_{size}", landscape)
+    for operation in operations:
+        with tempfile.TemporaryDirectory() as folder:
+            found = await profile(
+                url, operation, landscape, concurrency=concurrency, seconds=seconds, folder=Path(folder)
+            )
+        click.echo(f"\n{operation.name}, µs of CPU a request, by {found.requests:,} requests\n")
+        click.echo(tables.markdown(found.files()[:_DEAREST]))
+        click.echo()
+        click.echo(tables.markdown(found.functions()[:_DEAREST]))
 
 
 if __name__ == "__main__":

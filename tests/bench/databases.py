@@ -1,4 +1,4 @@
-"""Where benchmarks run: a Postgres, and in it databases with a generated company."""
+"""Where benchmarks run: a Postgres, and in it databases with a generated catalog."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import click
 from sqlalchemy import text
@@ -16,8 +17,14 @@ from api.ingest.run import ingest
 from api.ingest.terminal import progress_bar
 from db import embedded
 from db.engine import create_engine
-from tests.factories import Company
 from tests.postgres import connected, database_at, make_template
+
+
+class Catalog(Protocol):
+    """A generated catalog."""
+
+    def write(self, folder: Path, *, per_file: int) -> None:
+        """Write all its entities as files of so many documents."""
 
 
 @contextmanager
@@ -47,28 +54,27 @@ async def fresh_database(server_url: str, name: str) -> AsyncIterator[str]:
             await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-async def loaded_database(server_url: str, entities: int) -> str:
-    """The URL of a database with a company of so many entities; where the server has it already, it is taken."""
-    name = f"company_{entities}"
+async def loaded_database(server_url: str, name: str, catalog: Catalog) -> str:
+    """The URL of a database with this catalog; where the server has one of this name already, it is taken."""
     async with connected(server_url) as connection:
         if await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
             return database_at(server_url, name)
         loading = f"{name}_loading"
         await connection.execute(f'DROP DATABASE IF EXISTS "{loading}" WITH (FORCE)')
         await make_template(server_url, connection, loading)
-        await load(database_at(server_url, loading), entities)
+        await load(database_at(server_url, loading), catalog)
         await connection.execute(f'ALTER DATABASE "{loading}" RENAME TO "{name}"')
     return database_at(server_url, name)
 
 
-async def load(url: str, entities: int) -> None:
-    """Fill an empty database: ingest a company, let it look as if it had changed for a year, and gather statistics."""
+async def load(url: str, catalog: Catalog) -> None:
+    """Fill an empty database: ingest a catalog, let it look as if it had changed for a year, and gather statistics."""
     engine = create_engine(url, statement_timeout=600)
     try:
         with tempfile.TemporaryDirectory() as folder, progress_bar() as on_progress:
-            say(f"Writing {entities:,} descriptors ...")
-            Company(entities).write(Path(folder), per_file=100)
-            await ingest(engine, FileSource.at(folder, name="company"), on_progress=on_progress)
+            say("Writing descriptors ...")
+            catalog.write(Path(folder), per_file=100)
+            await ingest(engine, FileSource.at(folder, name="generated"), on_progress=on_progress)
         say("Spreading the times of change, and gathering statistics ...")
         async with engine.connect() as connection:
             autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -53,7 +53,7 @@ def test_ingestion_tells_a_full_run_from_a_change_and_from_none() -> None:
 
 @pytest.mark.anyio
 async def test_a_cursor_that_was_made_leads_where_a_client_comes_by_reading_on(database_url: str) -> None:
-    await load(database_url, 200)
+    await load(database_url, Company(200))
     async with asking(database_url) as asker:
         read = await walk(asker, NEWEST)
         assert len(read) == len(set(read)) == 200

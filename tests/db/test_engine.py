@@ -18,6 +18,7 @@ from db import jsonb
 from db.engine import (
     DatabaseUnreachableError,
     DatabaseURLError,
+    NoFreeConnectionError,
     ServerTooOldError,
     check_server,
     connection_url,
@@ -178,10 +179,28 @@ async def test_a_server_that_is_away_is_told_by_its_host_and_never_by_its_passwo
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("x"), asyncpg.UniqueViolationError("x"), asyncpg.DeadlockDetectedError("x"), OSError("x")]
+    ("error", "failure"),
+    [
+        (asyncpg.QueryCanceledError("canceling statement due to statement timeout"), "timeout"),
+        (asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"), "unavailable"),
+        (asyncpg.AdminShutdownError("terminating connection due to administrator command"), "unavailable"),
+        (asyncpg.CannotConnectNowError("the database system is starting up"), "unavailable"),
+        (asyncpg.TooManyConnectionsError("sorry, too many clients already"), "unavailable"),
+        (asyncpg.InterfaceError("connection is closed"), "unavailable"),
+        (asyncpg.InterfaceError("cannot perform operation: connection is closed"), "unavailable"),
+        (NoFreeConnectionError("x"), "unavailable"),
+        (DatabaseUnreachableError("x"), "unavailable"),
+        (asyncpg.InterfaceError("the server expects 1 argument for this query, 2 were passed"), None),
+        (asyncpg.InterfaceError("cannot perform operation: another operation is in progress"), None),
+        (asyncpg.UniqueViolationError("x"), None),
+        (asyncpg.DeadlockDetectedError("x"), None),
+        (asyncpg.ReadOnlySQLTransactionError("x"), None),
+        (RuntimeError("x"), None),
+        (OSError("x"), None),
+    ],
 )
-def test_other_failures_are_not_taken_for_an_outage(error: Exception) -> None:
-    assert failure_of(error) is None
+def test_errors_of_the_driver_are_told_apart(error: Exception, failure: str | None) -> None:
+    assert failure_of(error) == failure
 
 
 async def test_an_old_server_is_refused_by_its_version(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 import strawberry
 
 from db.engine import create_engine
+from db.reading import Reads
 from schema.build import create_schema
 from tests.ingesting import Catalog
 from tests.schema.graph import Graph
@@ -22,8 +23,9 @@ def schema() -> strawberry.Schema:
 @pytest.fixture
 async def graph(database_url: str, schema: strawberry.Schema) -> AsyncIterator[Graph]:
     """The schema over an empty catalog."""
-    engine = create_engine(database_url)
-    yield Graph(schema, engine)
+    engine, reads = create_engine(database_url), Reads(database_url)
+    yield Graph(schema, engine, reads)
+    await reads.close()
     await engine.dispose()
 
 

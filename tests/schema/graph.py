@@ -8,8 +8,10 @@ from typing import Any
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.operation import Operations
+from db.reading import Reads
 from schema.context import Context
-from tests.asserts import sql_queries
+from schema.limits import Limits
 
 
 @dataclass
@@ -18,28 +20,28 @@ class Graph:
 
     schema: strawberry.Schema
     engine: AsyncEngine
+    reads: Reads
 
     async def ask(self, query: str, *, statements: int | None = None, **variables: Any) -> Any:
         """The answer's data. There must be no error, and exactly so many SQL statements."""
-        if statements is None:
-            data, errors = await self._execute(query, variables)
-        else:
-            with sql_queries(self.engine, statements):
-                data, errors = await self._execute(query, variables)
+        data, errors, asked = await self._execute(query, variables)
         assert errors == []
+        assert statements is None or asked == statements, f"asked {asked} of {statements}"
         return data
 
     async def refuse(self, query: str, **variables: Any) -> tuple[str, str]:
         """The code and message of the answer's only error, which cost no statement."""
-        with sql_queries(self.engine, 0):
-            _, (error,) = await self._execute(query, variables)
+        _, (error,), asked = await self._execute(query, variables)
+        assert asked == 0
         return error["extensions"]["code"], error["message"]
 
     async def errors(self, query: str, **variables: Any) -> list[Any]:
         """The answer's errors."""
         return (await self._execute(query, variables))[1]
 
-    async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any]]:
-        with Context(engine=self.engine, request_id="test") as context:
-            result = await self.schema.execute(query, variable_values=variables, context_value=context)
-        return result.data, [error.formatted for error in result.errors or []]
+    async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any], int]:
+        """The data, the errors, and how many SQL statements they took."""
+        operation = Operations(self.schema, Limits()).ready(query)
+        with Context(reads=self.reads, request_id="test") as context:
+            result = await operation.run(variables, context)
+        return result.data, [error.formatted for error in result.errors or []], context.reader.statements

@@ -1,0 +1,86 @@
+"""What one edge reads for all objects of a level: its outline, and a statement for each shape of its arguments."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from graphql import GraphQLError
+
+from db.queries.keyset import ForeignPlaceError
+from schema.errors import BadUserInput
+from schema.levels.asked import Asked
+from schema.levels.edge import EdgeField
+from schema.levels.outline import Outline, Survey
+from schema.levels.statement import Statement
+from schema.levels.tables import Answer
+
+if TYPE_CHECKING:
+    from schema.levels.execute import Run
+    from schema.levels.plan import Field, Plan
+
+STATEMENT = 50  # fields, which is what a statement is charged as
+MOST_SHAPES = 20  # statements of one level that are kept
+
+
+class Question(NamedTuple):
+    """A statement, and what each of its outlines asks."""
+
+    statement: Statement
+    asked: dict[Outline, Asked]
+
+
+class Level:
+    """An edge with all that comes along with it."""
+
+    def __init__(self, plan: Plan, field: Field, edge: EdgeField) -> None:
+        self._plan = plan
+        self._survey = Survey(plan, field, edge)
+        self._statements: OrderedDict[Hashable, Statement] = OrderedDict()
+
+    def ask(self, run: Run) -> Question:
+        """The statement for what is asked, which has no keys yet. Raises GraphQLError, of which BadUserInput is one."""
+        asked = self._asked(run)
+        return Question(self._statement(asked), asked)
+
+    async def read(self, run: Run, question: Question, keys: Sequence[list[Any]]) -> Answer:
+        """The rows for the parents with these keys. Raises what the database does."""
+        statement, asked = question
+        rows = await run.reader.fetch(statement.text, statement.values(asked, keys), varying=statement.is_varying)
+        columns = list(zip(*rows, strict=True)) or [()] * statement.width
+        return Answer(statement, asked, columns, len(rows))
+
+    @property
+    def head(self) -> Outline:
+        """The outline of the edge itself."""
+        return self._survey.head
+
+    def _asked(self, run: Run) -> dict[Outline, Asked]:
+        """What each outline asks. One below the head whose arguments are wrong is left out: its own field says why."""
+        head = self._survey.head
+        asked = {head: run.asked(head.field, head.edge)}
+        for outline in self._survey.outlines[1:]:
+            try:
+                asked[outline] = run.asked(outline.field, outline.edge)
+            except GraphQLError:
+                continue
+        return asked
+
+    def _statement(self, asked: dict[Outline, Asked]) -> Statement:
+        shape = tuple((outline, one.shape) for outline, one in asked.items())
+        statement = self._statements.get(shape)
+        if statement is None:
+            statement = self._made(shape, asked)
+        return statement
+
+    def _made(self, shape: Hashable, asked: dict[Outline, Asked]) -> Statement:
+        if len(self._statements) < MOST_SHAPES:
+            self._plan.charge(STATEMENT)
+        else:
+            self._statements.popitem(last=False)
+        try:
+            statement = self._statements[shape] = Statement(self._survey, asked)
+        except ForeignPlaceError:
+            raise BadUserInput("This cursor was not made by this graph.") from None
+        return statement

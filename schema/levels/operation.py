@@ -1,0 +1,136 @@
+"""An operation of a document: its plans, and its runs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from inspect import isawaitable
+from typing import Any
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    Undefined,
+    VariableNode,
+    coerce_input_value,
+    is_non_null_type,
+)
+from graphql.execution import create_source_event_stream, map_async_iterable
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import (
+    VariableValues,
+    VariableValueSource,
+    get_variable_values,
+    input_is_nested_too_deeply,
+)
+from graphql.language import DirectiveNode, Visitor, visit
+
+from schema.errors import CostLimit
+from schema.levels.execute import Run
+from schema.levels.plan import Plan
+from schema.levels.tables import attempt
+
+MOST_PLANS = 16  # of one operation: the choices that its `@skip` and `@include` leave
+
+
+class Operation:
+    """One operation of a document that is valid for the schema."""
+
+    def __init__(self, schema: strawberry.Schema, document: DocumentNode, definition: OperationDefinitionNode) -> None:
+        self._schema = schema
+        self.document, self.definition = document, definition
+        self._fragments = {
+            node.name.value: FragmentDetails(node)
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        signatures = (
+            get_variable_signature(schema._schema, node)  # noqa: SLF001 - Strawberry has no other door to it
+            for node in definition.variable_definitions or ()
+        )
+        self._signatures = [one for one in signatures if isinstance(one, GraphQLVariableSignature)]
+        self._choosing = _choosing_variables(document)
+        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+
+    @property
+    def weight(self) -> int:
+        """How much its plans hold, in fields."""
+        return sum(plan.weight for plan in self._plans.values())
+
+    def variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        """The values of the operation's variables, or what is wrong with those that were given.
+
+        As graphql-core reads them, but that their types are looked up once for all requests. It does itself whatever is
+        not plain: defaults, and everything that is wrong.
+        """
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        for signature in self._signatures:
+            name, type_ = signature.name, signature.type
+            if name not in given:
+                if signature.default is not None or is_non_null_type(type_):
+                    return self._checked_variables(given)
+                sources[name] = VariableValueSource(signature)
+                continue
+            value = given[name]
+            if input_is_nested_too_deeply(value, type_):
+                return self._checked_variables(given)
+            sources[name] = VariableValueSource(signature, value)
+            coerced[name] = attempt(coerce_input_value, value, type_)
+            if coerced[name] is Undefined or isinstance(coerced[name], Exception):
+                return self._checked_variables(given)
+        return VariableValues(sources, coerced)
+
+    def _checked_variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        definitions = self.definition.variable_definitions or ()
+        return get_variable_values(self._schema._schema, definitions, dict(given), max_errors=50)  # noqa: SLF001
+
+    async def run(self, variables: VariableValues, context: Any, root: Any = None) -> ExecutionResult:
+        """The answer. Raises CostLimit, where the operation needs too large a plan."""
+        try:
+            plan = self._plan(variables)
+        except CostLimit:
+            raise
+        except GraphQLError as error:  # `@skip` or `@include` has no value
+            return ExecutionResult(None, [error])
+        return await Run(plan, variables, context, root).execute()
+
+    async def subscribe(
+        self, variables: VariableValues, context: Any, root: Any = None
+    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
+        """The answers of a subscription, one for each event of its stream; or why there is no stream."""
+        plan = self._plan(variables)
+        events = create_source_event_stream(Run(plan, variables, context, root).core)
+        if isawaitable(events):
+            events = await events
+        if isinstance(events, ExecutionResult):
+            return events
+        return map_async_iterable(events, lambda event: Run(plan, variables, context, event).execute())
+
+    def _plan(self, variables: VariableValues) -> Plan:
+        choice = tuple(variables.coerced.get(name) for name in self._choosing)
+        plan = self._plans.get(choice)
+        if plan is None:
+            if len(self._plans) == MOST_PLANS:
+                self._plans.popitem(last=False)
+            plan = self._plans[choice] = Plan(self._schema, self.definition, self._fragments, variables)
+        return plan
+
+
+def _choosing_variables(document: DocumentNode) -> list[str]:
+    """The variables whose values decide which fields are selected: those of `@skip` and `@include`."""
+    names: dict[str, None] = {}
+
+    class Directives(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+            for argument in node.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    names[argument.value.name.value] = None
+
+    visit(document, Directives())
+    return list(names)

@@ -13,6 +13,7 @@ from api.settings import Settings, SettingsError
 from db import embedded
 from db.embedded import EmbeddedPostgresError
 from db.engine import DatabaseUnreachableError, ServerTooOldError, create_engine
+from db.reading import Reads
 
 
 @contextmanager
@@ -38,12 +39,27 @@ def database(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"database_url": SecretStr(postgres.dsn)})
 
 
-def engine_of(settings: Settings) -> AsyncEngine:
-    """An engine for settings that name a database."""
+def reads_of(settings: Settings) -> Reads:
+    """Connections for reading, for settings that name a database."""
+    return Reads(
+        _url_of(settings),
+        pool_size=settings.pool_size,
+        pool_timeout=settings.pool_timeout,
+        statement_timeout=settings.statement_timeout,
+        pgbouncer=settings.pgbouncer,
+    )
+
+
+def _url_of(settings: Settings) -> str:
     if settings.database_url is None:
         raise ValueError("these settings name no database: `database()` fills it in")
+    return settings.database_url.get_secret_value()
+
+
+def engine_of(settings: Settings) -> AsyncEngine:
+    """An engine for settings that name a database."""
     return create_engine(
-        settings.database_url.get_secret_value(),
+        _url_of(settings),
         pool_size=settings.pool_size,
         pool_timeout=settings.pool_timeout,
         statement_timeout=settings.statement_timeout,

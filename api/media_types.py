@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from email.message import Message
+from functools import lru_cache
 
 
-def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
+@lru_cache(maxsize=32)  # clients repeat themselves
+def preferred(accept: str | None, offers: tuple[str, ...]) -> str | None:
     """The offer that an Accept header likes best; the first of equals; None when it takes none of them.
 
     A header that is absent or empty takes everything. A more specific range decides for its types, whatever the
@@ -22,6 +24,7 @@ def accepts(accept: str | None, media_type: str) -> bool:
     return any(name == media_type and quality > 0 for name, quality in _ranges(accept or ""))
 
 
+@lru_cache(maxsize=32)
 def parse(content_type: str) -> tuple[str, str | None]:
     """A Content-Type's media type and its charset, both in lower case: `("application/json", "utf-8")`."""
     header = Message()

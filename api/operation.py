@@ -68,7 +68,7 @@ class Ready:
 
 
 class Operations:
-    """The operations over one schema. Those that were asked for lately are kept, as far as their plans are not large."""
+    """The operations over one schema. Those that were asked for lately are kept, up to a sum of their weights."""
 
     def __init__(self, schema: strawberry.Schema, limits: Limits, *, token_limit: int = 2000) -> None:
         self._schema, self._limits, self._token_limit = schema, limits, token_limit

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import ipaddress
 import signal
 import socket
 import sys
 from dataclasses import dataclass
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.settings import Settings
 
@@ -54,14 +57,20 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def serve(app: Starlette, listener: Listener, settings: Settings) -> None:
+def serve(app: ASGIApp, listener: Listener, settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that were accepted are answered first, within the shutdown time.
 
     SIGTERM ends in SystemExit and Ctrl-C in KeyboardInterrupt, so that the caller's blocks are left in order.
     """
     signal.signal(signal.SIGTERM, _exit)
-    config = uvicorn.Config(
+    _Server(uvicorn_config(app, settings)).run(sockets=[listener.socket])
+
+
+def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
         app,
+        http=_Http,
         lifespan="on",
         ws="none",
         log_config=None,  # ours
@@ -69,7 +78,57 @@ def serve(app: Starlette, listener: Listener, settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
-    uvicorn.Server(config).run(sockets=[listener.socket])
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then set up the garbage collector for what comes now.
+
+        Every dict and list of an answer is an object that it tracks. By default it looks for cycles after some hundreds
+        new ones, dozens of times within a large answer, which has none; and again and again it reads all that was made
+        at the start, such as the schema.
+        """
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+
+
+class _Http(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, where the head of an answer leaves in one system call and one packet with its body."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
+        super().connection_made(cast("asyncio.Transport", _Pairing(transport, self.loop)))
+
+
+class _Pairing:
+    """A transport that holds a write back for the next one, at most until the event loop's next turn."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: bytes | None = None
+        self.is_closing = transport.is_closing  # asked for each request
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._held = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.writelines((self._held, data))
+            self._held = None
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held is not None and not self.is_closing():
+            self._transport.write(self._held)
+        self._held = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:

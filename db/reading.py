@@ -26,8 +26,8 @@ _ALWAYS = {"jit": "off"}
 
 _KEPT_STATEMENTS = 100  # on each connection; Postgres holds 0.1 MB for one, and 1 MB for one of 16 joins
 _CANCELLING = 0.25  # seconds after which a statement that was cancelled, and still runs, is cancelled again
-_CANCELS = 20
-_CLOSING = 5.0  # seconds
+_CANCELS = 20  # after which its connection is closed instead
+_CLOSING = 5.0  # seconds for an orderly end of a connection
 
 _Connect = Callable[[], Awaitable[Any]]  # the driver comes without types
 
@@ -95,8 +95,10 @@ class Reads:
     async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False) -> list[Row]:
         """All rows of the statement `text`, whose $1, $2, ... are `values`, in a transaction of its own.
 
-        A `varying` statement is planned for its values, each time. Columns of JSON come decoded, and parameters of
-        JSON are encoded; times are aware.
+        A `varying` statement is planned for its values, each time. Any other has its LIMIT in the text: for one that is
+        a parameter Postgres plans as if a tenth of all rows were wanted.
+
+        Columns of JSON come decoded, and parameters of JSON are encoded; times are aware.
 
         Cancelled, it cancels the statement in Postgres too, without waiting for that. Raises NoFreeConnectionError,
         DatabaseUnreachableError, or what the driver does.

@@ -21,6 +21,11 @@ class Context:
         self.request_id = request_id
         self.reader = Reader(reads)
 
+    @property
+    def statements(self) -> int:
+        """How many SQL statements have been run."""
+        return self.reader.statements
+
     @cached_property
     def loaders(self) -> Loaders:
         """The keyed lookups."""

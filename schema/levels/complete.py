@@ -205,6 +205,14 @@ class _Composites:
         return done
 
     def _of_type(self, type_: GraphQLObjectType, table: Table, at: Values) -> list[Any]:
+        if type_.is_type_of is None or not isinstance(table, Objects):
+            return self._selected(type_, table, at)
+        index = [number for number, one in enumerate(table.sources()) if self._is_of_type(type_, one, at, number)]
+        if len(index) == table.size:
+            return self._selected(type_, table, at)
+        return _scattered(self._selected(type_, table.take(index), Picked(at, index)), index, table.size)
+
+    def _selected(self, type_: GraphQLObjectType, table: Table, at: Values) -> list[Any]:
         try:
             selection = self.run.plan.select(type_, self.field.details)
         except CostLimit:
@@ -213,13 +221,7 @@ class _Composites:
             for number in range(table.size):
                 self._note(error, at, number)
             return [None] * table.size
-        if type_.is_type_of is None or not isinstance(table, Objects):
-            return self.run.select(selection, table, at, self.jobs)
-        index = [number for number, one in enumerate(table.sources()) if self._is_of_type(type_, one, at, number)]
-        if len(index) == table.size:
-            return self.run.select(selection, table, at, self.jobs)
-        some = self.run.select(selection, table.take(index), Picked(at, index), self.jobs)
-        return _scattered(some, index, table.size)
+        return self.run.select(selection, table, at, self.jobs)
 
     def _is_of_type(self, type_: Any, one: Any, at: Values, number: int) -> bool:
         answer = attempt(type_.is_type_of, one, self.run.info(self.field, at, number))

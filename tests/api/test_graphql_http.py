@@ -13,15 +13,22 @@ import pytest
 import strawberry
 import structlog
 import uvicorn
+from graphql import ExecutionResult
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import Message, Scope
 
-from api.graphql import GRAPHQL_JSON, JSON, GraphQLEndpoint
+from api import graphql as endpoint_module
+from api.graphql import GRAPHQL_JSON, GraphQLEndpoint
 from api.log import RequestLog
-from api.server import listen
+from api.operation import Operations
+from api.request_parameters import JSON
+from api.server import listen, uvicorn_config
 from api.settings import Settings
+from schema.errors import BadUserInput
+from schema.limits import Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +39,8 @@ Log = list[MutableMapping[str, Any]]
 
 class Waiting:
     """What the slow field is seen to do."""
+
+    statements = 0
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -55,6 +64,11 @@ class Query:
     @strawberry.field
     def overloaded(self) -> str | None:
         raise PoolTimeoutError("QueuePool limit of size 10 reached")
+
+    @strawberry.field
+    async def soon(self) -> str:
+        await asyncio.sleep(0)
+        return "now"
 
     @strawberry.field
     async def slow(self, info: strawberry.Info[Waiting, None]) -> str:
@@ -83,7 +97,7 @@ def waiting() -> Waiting:
 
 
 def app(waiting: Waiting, **settings: Any) -> Starlette:
-    endpoint = GraphQLEndpoint(SCHEMA, lambda _request: nullcontext(waiting), Settings(**settings))
+    endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), lambda _scope: nullcontext(waiting), Settings(**settings))
     return Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
 
 
@@ -194,6 +208,27 @@ async def test_a_document_without_operations(client: httpx2.AsyncClient) -> None
 async def test_a_refused_variable_runs_nothing(client: httpx2.AsyncClient) -> None:
     response = await ask(client, "query ($n: String!) { hello(name: $n) }", variables={"n": 1})
     assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+
+
+# What is answered
+
+
+@pytest.mark.parametrize(
+    ("result", "body"),
+    [
+        (ExecutionResult({"hello": "you"}, extensions={"cost": 123}), '{"data":{"hello":"you"},"extensions":{"cost":123}}'),
+        (ExecutionResult({"hello": "you"}, extensions={}), '{"data":{"hello":"you"}}'),
+        (
+            ExecutionResult({"hello": None}, [BadUserInput("No such name")], {"cost": 1}),
+            '{"errors":[{"message":"No such name","extensions":{"code":"BAD_USER_INPUT"}}],"data":{"hello":null},"extensions":{"cost":1}}',
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_told_beside_the_data_comes_last(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, result: ExecutionResult, body: str
+) -> None:
+    monkeypatch.setattr(endpoint_module, "run", lambda *_: result)
+    assert (await ask(client, "{ hello }")).text == body
 
 
 # Media types
@@ -334,6 +369,11 @@ async def test_a_lone_surrogate_in_the_document_is_no_graphql(client: httpx2.Asy
     assert (response.status_code, code(response)) == (400, "GRAPHQL_PARSE_FAILED")
 
 
+async def test_bytes_that_are_no_utf_8_are_called_that(client: httpx2.AsyncClient) -> None:
+    response = await post(client, b'{"query": "{ hello }\xff"}')
+    assert response.json()["errors"][0]["message"] == "The body is not UTF-8"
+
+
 async def test_of_a_key_given_twice_the_last_counts(client: httpx2.AsyncClient) -> None:
     assert (await post(client, '{"query": "{", "query": "{ hello }"}')).json() == {"data": {"hello": "hello world"}}
 
@@ -383,12 +423,11 @@ async def test_a_failure_nobody_foresaw_is_masked_and_logged_once_with_its_id(
 
 
 async def test_a_context_that_cannot_be_made_is_masked_too(log: Log) -> None:
-    def fails(_request: object) -> AbstractContextManager[object]:
+    def fails(_scope: object) -> AbstractContextManager[Waiting]:
         raise RuntimeError("secret")
 
-    broken = Starlette(
-        routes=[Route("/graphql", GraphQLEndpoint(SCHEMA, fails, Settings()))], middleware=[Middleware(RequestLog)]
-    )
+    endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), fails, Settings())
+    broken = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(broken), base_url="http://test") as client:
         response = await ask(client, "{ hello }", JSON)
     assert (response.status_code, code(response)) == (500, "INTERNAL")
@@ -418,6 +457,61 @@ async def test_an_operation_that_takes_too_long_is_cancelled(waiting: Waiting, a
         response = await ask(client, "{ slow }", accept)
     assert (response.status_code, code(response)) == (status, "TIMEOUT")
     assert waiting.cancelled.is_set()
+
+
+# A client that leaves
+
+
+class Asgi:
+    """A request without a server: `watched` is set when it is asked whether the client has left, which `gone` says."""
+
+    def __init__(self, query: str) -> None:
+        self.body = [json.dumps({"query": query}).encode()]
+        self.watched, self.gone = asyncio.Event(), asyncio.Event()
+        self.sent: list[int] = []
+        self.scope: Scope = {
+            "type": "http", "method": "POST", "path": "/graphql", "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+        }  # fmt: skip
+
+    async def receive(self) -> Message:
+        if self.body:
+            return {"type": "http.request", "body": self.body.pop(), "more_body": False}
+        self.watched.set()
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.sent.append(message["status"])
+
+
+async def test_a_client_that_leaves_an_operation_under_way_is_noticed(waiting: Waiting, log: Log) -> None:
+    request = Asgi("{ slow }")
+    serving = asyncio.create_task(app(waiting)(request.scope, request.receive, request.send))
+    await request.watched.wait()
+    assert not waiting.cancelled.is_set()
+    request.gone.set()
+    await serving
+    assert waiting.cancelled.is_set()
+    assert (request.sent, [line["status"] for line in log]) == ([], [499])
+
+
+async def test_nobody_watches_an_operation_that_ends_soon(waiting: Waiting) -> None:
+    request, tasks = Asgi("{ soon }"), asyncio.all_tasks()
+    await app(waiting)(request.scope, request.receive, request.send)
+    assert (request.sent, request.watched.is_set(), asyncio.all_tasks()) == ([200], False, tasks)
+
+
+async def test_who_ends_the_server_s_own_task_is_not_told_of_a_timeout(waiting: Waiting) -> None:
+    request = Asgi("{ slow }")
+    serving = asyncio.create_task(app(waiting)(request.scope, request.receive, request.send))
+    await request.watched.wait()
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert waiting.cancelled.is_set()
+    assert request.sent == []
 
 
 # The request's id and its line in the log
@@ -456,7 +550,7 @@ async def test_each_request_is_one_line(client: httpx2.AsyncClient, log: Log) ->
 async def served(waiting: Waiting) -> AsyncIterator[str]:
     settings = Settings(port=0)
     listener = listen(settings, insecure=False)
-    server = uvicorn.Server(uvicorn.Config(app(waiting), lifespan="off", ws="none", log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn_config(app(waiting), settings))
     serving = asyncio.create_task(server.serve(sockets=[listener.socket]))
     try:
         yield listener.url

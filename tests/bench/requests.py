@@ -44,11 +44,12 @@ def body(operation: Operation, variables: Variables) -> bytes:
 
 
 def answer(server: Server, operation: Operation, variables: Variables) -> Any:
-    """The answer of a server, decoded. One that is no success is a RuntimeError."""
+    """The answer of a server, decoded. One that is no success, or finds nothing, is a RuntimeError."""
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("POST", "/graphql", body(operation, variables), {"content-type": "application/json"})
         response = connection.getresponse()
         content = response.read()
-    if response.status != HTTPStatus.OK or b'"errors":' in content:
+    decoded = orjson.loads(content) if response.status == HTTPStatus.OK else None
+    if decoded is None or "errors" in decoded or None in decoded["data"].values():
         raise RuntimeError(f"{operation.name} {variables}: {response.status} {content[:2000].decode()}")
-    return orjson.loads(content)
+    return decoded

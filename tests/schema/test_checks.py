@@ -72,7 +72,7 @@ MISTAKES = {
     "a join that may fan out": (
         edge(owner_by_relation, ""),
         Thing | None,
-        "Query.field: test_checks.owner_by_relation may give several rows of 'relation': bind a unique key, or limit it to one.",
+        "Query.field: test_checks.owner_by_relation may give several rows of 'entity': bind a unique key, or limit it to one.",
     ),
     "a name is not unique": (
         edge(owner_by_name, ""),

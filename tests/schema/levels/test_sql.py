@@ -20,12 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.reading import Reads
 from schema import ids
 from schema.context import Context
+from schema.levels import alone
 from tests.ingesting import Catalog
 from tests.schema.graph import Graph
 from tests.schema.levels.comparing import reference, run
 from tests.schema.levels.families import NAMES, REFS, write_families
 from tests.schema.levels.operations import RandomOperation, Style, Writer, seeded
 from tests.schema.levels.ours import Ours
+from tests.schema.levels.remembering import remembering
 from tests.schema.levels.shrinking import smallest
 from tests.schema.levels.values import Drawers, among, several
 
@@ -183,8 +185,9 @@ def _collect(data: Any, keys: tuple[str, ...], cursors: dict[str, list[str]]) ->
 
 
 @pytest.fixture
-async def trials(graph: Graph, tmp_path: Path) -> Trials:
+async def trials(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trials:
     """Two families and a company, with some absent types, from two sources."""
+    monkeypatch.setattr(alone, "rows", remembering(alone.rows))
     catalog = Catalog(graph.engine)
     write_families(tmp_path, 2)
     await catalog.ingest(tmp_path, name="families")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from db.engine import create_engine
+from db.reading import Reads
 from schema.build import create_schema
 from tests.ingesting import Catalog
 from tests.schema.graph import Graph
@@ -26,13 +27,20 @@ def test_the_readme_has_five_queries() -> None:
     assert sum(str(query.id).startswith("README") for query in QUERIES) == 5
 
 
+@pytest.fixture
+async def demo(database_url: str) -> AsyncIterator[Graph]:
+    """The graph of the demo catalog."""
+    engine, reads = create_engine(database_url), Reads(database_url)
+    await Catalog(engine).ingest(ROOT / "api/demo/catalog")
+    yield Graph(create_schema(), engine, reads)
+    await reads.close()
+    await engine.dispose()
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("query", QUERIES)
-async def test_a_query_of_the_docs_finds_something(database_url: str, query: str) -> None:
-    engine = create_engine(database_url)
-    await Catalog(engine).ingest(ROOT / "api/demo/catalog")
-    data = await Graph(create_schema(), engine).ask(query)
-    await engine.dispose()
+async def test_a_query_of_the_docs_finds_something(demo: Graph, query: str) -> None:
+    data = await demo.ask(query)
     assert [path for path, value in _leaves(data) if value in (None, [], 0) and path not in MAY_BE_EMPTY] == []
 
 

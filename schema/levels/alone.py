@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import get_argument_values
+from graphql.execution.values import VariableValues
 from sqlalchemy import Select, bindparam, literal
 from sqlalchemy.types import TypeEngine
 
@@ -34,7 +35,9 @@ class Parent:
 def arguments(info: Any) -> dict[str, Any]:
     """The field's arguments as graphql-core reads them, which Strawberry then makes into objects of its own."""
     raw = info._raw_info  # noqa: SLF001 - Strawberry has no other door to it
-    return get_argument_values(raw.parent_type.fields[raw.field_name], raw.field_nodes[0], raw.variable_values)
+    values = raw.variable_values  # under Strawberry's own execution a dict
+    variables = VariableValues({}, values) if isinstance(values, dict) else values
+    return get_argument_values(raw.parent_type.fields[raw.field_name], raw.field_nodes[0], variables)
 
 
 async def rows(select_of: SelectOf, parent: Parent, asked: Asked, reader: Reader) -> list[Any]:

@@ -101,7 +101,7 @@ class _Leaves:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Composites:
     """The completion of one field of objects, or of lists of them."""
 
@@ -183,7 +183,7 @@ class _Composites:
         if isinstance(field.named, GraphQLObjectType):
             return self._of_type(field.named, table, at)
         names = self._type_names(table, at)
-        selections, _ = self.run.plan.selections(field.named, field.details)
+        selections, _ = field.selections
         if len(selections) == 1 and isinstance(table, Rows) and None not in names:
             return self.run.select(selections[0], table, Typed(at, names), self.jobs)
         return self._type_by_type(table, names, at)
@@ -214,7 +214,7 @@ class _Composites:
 
     def _selected(self, type_: GraphQLObjectType, table: Table, at: Values) -> list[Any]:
         try:
-            selection = self.run.plan.select(type_, self.field.details)
+            selection = self.field.selection(type_)
         except CostLimit:
             raise
         except GraphQLError as error:  # a variable of `@skip` or `@include` has no value

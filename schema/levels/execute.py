@@ -29,7 +29,7 @@ from schema.levels.plan import Field, Plan, Selection
 from schema.levels.positions import Positions, Root, Under
 from schema.levels.reading import Reader
 from schema.levels.settling import listed, must_wait, settled
-from schema.levels.tables import Column, Found, Later, Objects, Raw, Table, attempt
+from schema.levels.tables import Column, Found, Later, Objects, Raw, Rows, Table, attempt
 
 Job = Callable[[], Awaitable[None]]
 Data = dict[str, Any]
@@ -76,6 +76,11 @@ class Run:
         columns: list[Column] = []
         late: list[tuple[Field, Later]] = []
         for field in selection.fields:
+            if field.as_it_is and isinstance(table, Rows):
+                column = table.column(field.column or "")
+                if field.as_it_is.issuperset(map(type, column)):
+                    columns.append(column)
+                    continue
             raw = self._raw(field, table, positions)
             if isinstance(raw, partial):
                 late.append((field, raw))

@@ -37,6 +37,8 @@ class Level:
     def __init__(self, plan: Plan, field: Field, edge: EdgeField) -> None:
         self._plan = plan
         self._survey = Survey(plan, field, edge)
+        self._constant: dict[Outline, Asked] = {}
+        self._varying = self._survey.outlines
         self._statements: OrderedDict[Hashable, Statement] = OrderedDict()
 
     def ask(self, run: Run) -> Question:
@@ -58,21 +60,22 @@ class Level:
 
     def _asked(self, run: Run) -> dict[Outline, Asked]:
         """What each outline asks. One below the head whose arguments are wrong is left out: its own field says why."""
-        head = self._survey.head
-        asked = {head: run.asked(head.field, head.edge)}
-        for outline in self._survey.outlines[1:]:
+        asked = dict(self._constant)
+        for outline in self._varying:
             try:
                 asked[outline] = run.asked(outline.field, outline.edge)
             except GraphQLError:
-                continue
+                if outline is self.head:
+                    raise
+        if self._varying is self._survey.outlines:
+            self._constant = {outline: one for outline, one in asked.items() if outline.field.is_constant}
+            self._varying = [outline for outline in self._survey.outlines if outline not in self._constant]
         return asked
 
     def _statement(self, asked: dict[Outline, Asked]) -> Statement:
-        shape = tuple((outline, one.shape) for outline, one in asked.items())
+        shape = tuple(asked[outline].shape if outline in asked else None for outline in self._varying)
         statement = self._statements.get(shape)
-        if statement is None:
-            statement = self._made(shape, asked)
-        return statement
+        return self._made(shape, asked) if statement is None else statement
 
     def _made(self, shape: Hashable, asked: dict[Outline, Asked]) -> Statement:
         if len(self._statements) < MOST_SHAPES:

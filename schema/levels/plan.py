@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
+from types import NoneType
 from typing import Any, cast
 
 import strawberry
@@ -16,11 +17,13 @@ from graphql import (
     GraphQLAbstractType,
     GraphQLError,
     GraphQLField,
+    GraphQLID,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    GraphQLString,
     ListValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
@@ -71,10 +74,13 @@ class Field:
         self.derived = written if isinstance(written, DerivedField) else None
         self.is_part = isinstance(written, PartField)
         self.column = written.python_name if written and _is_attribute(written) else None
+        # The types of values that are answered as they are, where a column has no others.
+        self.as_it_is = _types_as_they_are(self.type) if self.column else frozenset()
         self.is_constant = not any(map(_mentions_variable, (argument.value for argument in self.node.arguments or ())))
         self._arguments: dict[str, Any] | None = None
         self._asked: Asked | None = None
         self._level: Level | None = None
+        self._selections: dict[str, Selection] = {}
 
     @cached_property
     def identity(self) -> Hashable:
@@ -116,6 +122,18 @@ class Field:
         if self.is_constant:
             self._asked = asked
         return asked
+
+    def selection(self, type_: GraphQLObjectType) -> Selection:
+        """What is selected of its objects of this type. Raises as `Plan.select`."""
+        selection = self._selections.get(type_.name)
+        if selection is None:
+            selection = self._selections[type_.name] = self.plan.select(type_, self.details)
+        return selection
+
+    @cached_property
+    def selections(self) -> tuple[list[Selection], bool]:
+        """As `Plan.selections` of its objects."""
+        return self.plan.selections(self.named, self.details)
 
     def level(self, edge: EdgeField) -> Level:
         """What its edge reads."""
@@ -224,6 +242,19 @@ def _meaning(field: Field) -> Hashable:
             else field
         )
     return (field.key, str(field.type), value, field.site)
+
+
+def _types_as_they_are(type_: Any) -> frozenset[type]:
+    if isinstance(type_, GraphQLNonNull):
+        return _types_as_they_are(type_.of_type) - {NoneType}
+    own = type_ in {GraphQLString, GraphQLID} or _is_written_as_text(type_)
+    return frozenset({str, NoneType}) if own else frozenset()
+
+
+def _is_written_as_text(type_: Any) -> bool:
+    """Whether a scalar of ours is written by `str`, which leaves texts as they are."""
+    definition = getattr(type_, "extensions", {}).get("strawberry-definition")
+    return getattr(definition, "serialize", None) is str
 
 
 def _depth(type_: Any) -> int:

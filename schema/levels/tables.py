@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,15 @@ class Table:
     def __init__(self, places: Sequence[int], whole: Table | None) -> None:
         self.places, self.size = places, len(places)
         self.whole = whole  # None: it is one itself; nothing here refers to itself, so all goes when the answer is sent
-        self.fetched: dict[Hashable, asyncio.Task[Any]] = {}  # for its parts
 
     def names_of_types(self) -> Sequence[str | None]:
         """The name of each object's type, where they differ; None where it has none."""
         return ()
+
+    @cached_property
+    def fetched(self) -> dict[Hashable, asyncio.Task[Any]]:
+        """What was fetched for all its parts, by the site of the edge."""
+        return {}
 
     def column(self, name: str) -> Column | Found:
         """What each object has under this Python name; an exception where reading it failed."""
@@ -111,7 +115,10 @@ class Rows(Table):
         super().__init__(places, whole)
         self.answer, self.outline = answer, outline
         self._is_all = isinstance(places, range) and len(places) == answer.size
-        self._joined: dict[Outline, Rows] = {}
+
+    @cached_property
+    def _joined(self) -> dict[Outline, Rows]:
+        return {}
 
     def column(self, name: str) -> Column:
         """A column by its name in the outline."""

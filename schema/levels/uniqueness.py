@@ -52,9 +52,7 @@ def _undecided(tables: list[FromClause], bindings: list[tuple[Any, ColumnElement
 
 
 def _is_decided(table: FromClause, bindings: list[tuple[Any, ColumnElement[Any]]], left: list[FromClause]) -> bool:
-    bound = {
-        column.name for column, value in bindings if column.table is table and not _tables_of(value) & {*left}
-    }
+    bound = {column.name for column, value in bindings if column.table is table and not _tables_of(value) & {*left}}
     return any(key <= bound for key in _unique_keys(table))
 
 

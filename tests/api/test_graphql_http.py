@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -20,10 +21,9 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
-from api import graphql as endpoint_module
 from api.graphql import GRAPHQL_JSON, GraphQLEndpoint
 from api.log import RequestLog
-from api.operation import Operations
+from api.operation import Operations, Ready
 from api.request_parameters import JSON
 from api.server import listen, uvicorn_config
 from api.settings import Settings
@@ -38,9 +38,9 @@ Log = list[MutableMapping[str, Any]]
 
 
 class Waiting:
-    """What the slow field is seen to do."""
+    """What the slow field is seen to do, and how many statements it is said to have run."""
 
-    statements = 0
+    statements = 3
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -67,7 +67,8 @@ class Query:
 
     @strawberry.field
     async def soon(self) -> str:
-        await asyncio.sleep(0)
+        for _ in range(10):  # turns of the event loop
+            await asyncio.sleep(0)
         return "now"
 
     @strawberry.field
@@ -96,14 +97,19 @@ def waiting() -> Waiting:
     return Waiting()
 
 
-def app(waiting: Waiting, **settings: Any) -> Starlette:
-    endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), lambda _scope: nullcontext(waiting), Settings(**settings))
+def app(waiting: Waiting, operations: Operations | None = None, **settings: Any) -> Starlette:
+    operations = operations or Operations(SCHEMA, Limits())
+    endpoint = GraphQLEndpoint(operations, lambda _scope: nullcontext(waiting), Settings(**settings))
     return Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
+
+
+def connected(served: Starlette) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(served), base_url="http://test")
 
 
 @pytest.fixture
 async def client(waiting: Waiting) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app(waiting)), base_url="http://test") as client:
+    async with connected(app(waiting)) as client:
         yield client
 
 
@@ -124,6 +130,11 @@ async def post(
 
 async def ask(client: httpx2.AsyncClient, query: str, accept: str = GRAPHQL_JSON, **fields: object) -> httpx2.Response:
     return await post(client, json.dumps({"query": query, **fields}), accept)
+
+
+def free(data: object) -> dict[str, object]:
+    """The whole answer with `data` in it, where only leaves are asked for: they cost nothing."""
+    return {"data": data, "extensions": {"cost": 0}}
 
 
 def code(response: httpx2.Response) -> str:
@@ -149,26 +160,25 @@ async def test_variables_hold_a_bounded_number_of_values(
 async def test_a_query_by_post(client: httpx2.AsyncClient) -> None:
     response = await ask(client, "query A($n: String!) { hello(name: $n) } query B { hello }",
                          variables={"n": "you"}, operationName="A", extensions={"any": 1})  # fmt: skip
-    assert (response.status_code, response.json()) == (200, {"data": {"hello": "hello you"}})
+    assert (response.status_code, response.json()) == (200, free({"hello": "hello you"}))
 
 
 async def test_a_query_by_get(client: httpx2.AsyncClient) -> None:
     query = {"query": "query A($n: String!) { hello(name: $n) }", "variables": '{"n": "dü"}', "operationName": "A"}
     response = await client.get("/graphql", params={**query, "extensions": "{}"})
-    assert (response.status_code, response.json()) == (200, {"data": {"hello": "hello dü"}})
+    assert (response.status_code, response.json()) == (200, free({"hello": "hello dü"}))
 
 
 @pytest.mark.parametrize("absent", ["variables", "operationName", "extensions"])
 async def test_null_is_as_absent(client: httpx2.AsyncClient, absent: str) -> None:
-    assert (await post(client, json.dumps({"query": "{ hello }", absent: None}))).json() == {
-        "data": {"hello": "hello world"}
-    }
+    response = await post(client, json.dumps({"query": "{ hello }", absent: None}))
+    assert response.json() == free({"hello": "hello world"})
 
 
 async def test_get_never_writes(client: httpx2.AsyncClient) -> None:
     response = await client.get("/graphql", params={"query": "mutation { touch }"})
     assert (response.status_code, response.headers["allow"], code(response)) == (405, "POST", "METHOD_NOT_ALLOWED")
-    assert (await ask(client, "mutation { touch }")).json() == {"data": {"touch": True}}
+    assert (await ask(client, "mutation { touch }")).json() == free({"touch": True})
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -213,6 +223,28 @@ async def test_a_refused_variable_runs_nothing(client: httpx2.AsyncClient) -> No
 # What is answered
 
 
+@dataclass(frozen=True)
+class Known(Ready):
+    """An operation whose result is known before it runs."""
+
+    result: ExecutionResult
+
+    async def run(self, *_: object) -> ExecutionResult:
+        return self.result
+
+
+class KnownOperations(Operations):
+    """Operations that all have one result."""
+
+    def __init__(self, result: ExecutionResult) -> None:
+        super().__init__(SCHEMA, Limits())
+        self.result = result
+
+    def ready(self, text: str, name: str | None = None) -> Ready:
+        ready = super().ready(text, name)
+        return Known(ready.operation, ready.weight, self.result)
+
+
 @pytest.mark.parametrize(
     ("result", "body"),
     [
@@ -224,11 +256,9 @@ async def test_a_refused_variable_runs_nothing(client: httpx2.AsyncClient) -> No
         ),
     ],
 )  # fmt: skip
-async def test_what_is_told_beside_the_data_comes_last(
-    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, result: ExecutionResult, body: str
-) -> None:
-    monkeypatch.setattr(endpoint_module, "run", lambda *_: result)
-    assert (await ask(client, "{ hello }")).text == body
+async def test_what_is_told_beside_the_data_comes_last(waiting: Waiting, result: ExecutionResult, body: str) -> None:
+    async with connected(app(waiting, KnownOperations(result))) as client:
+        assert (await ask(client, "{ hello }")).text == body
 
 
 # Media types
@@ -375,13 +405,14 @@ async def test_bytes_that_are_no_utf_8_are_called_that(client: httpx2.AsyncClien
 
 
 async def test_of_a_key_given_twice_the_last_counts(client: httpx2.AsyncClient) -> None:
-    assert (await post(client, '{"query": "{", "query": "{ hello }"}')).json() == {"data": {"hello": "hello world"}}
+    response = await post(client, '{"query": "{", "query": "{ hello }"}')
+    assert response.json() == free({"hello": "hello world"})
 
 
 async def test_a_whole_number_is_not_rounded(client: httpx2.AsyncClient) -> None:
     numbers = {"v": [2**53 + 1, 2**63, 2**64 + 1, 10**30 + 1, 1.5]}
     response = await ask(client, "query ($v: JSON!) { echo(value: $v) }", variables=numbers)
-    assert response.json() == {"data": {"echo": numbers["v"]}}
+    assert response.json() == free({"echo": numbers["v"]})
 
 
 # Documents that would take the server down
@@ -408,7 +439,7 @@ async def test_a_failure_nobody_foresaw_is_masked_and_logged_once_with_its_id(
     response = await post(client, '{"query": "{ broken hello }"}', x_request_id="id-1")
     assert response.status_code == 200
     assert response.json() == {
-        "data": {"broken": None, "hello": "hello world"},
+        **free({"broken": None, "hello": "hello world"}),
         "errors": [
             {
                 "message": "Internal error",
@@ -428,7 +459,7 @@ async def test_a_context_that_cannot_be_made_is_masked_too(log: Log) -> None:
 
     endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), fails, Settings())
     broken = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(broken), base_url="http://test") as client:
+    async with connected(broken) as client:
         response = await ask(client, "{ hello }", JSON)
     assert (response.status_code, code(response)) == (500, "INTERNAL")
     assert "secret" not in response.text
@@ -451,12 +482,14 @@ async def test_what_could_be_answered_is_answered(client: httpx2.AsyncClient) ->
 
 
 @pytest.mark.parametrize(("accept", "status"), [(GRAPHQL_JSON, 504), (JSON, 200)])
-async def test_an_operation_that_takes_too_long_is_cancelled(waiting: Waiting, accept: str, status: int) -> None:
-    transport = httpx2.ASGITransport(app(waiting, operation_timeout=0.05))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+async def test_an_operation_that_takes_too_long_is_cancelled(
+    waiting: Waiting, log: Log, accept: str, status: int
+) -> None:
+    async with connected(app(waiting, operation_timeout=0.05)) as client:
         response = await ask(client, "{ slow }", accept)
     assert (response.status_code, code(response)) == (status, "TIMEOUT")
     assert waiting.cancelled.is_set()
+    assert [line["statements"] for line in log if line["event"] == "request"] == [3]
 
 
 # A client that leaves
@@ -494,6 +527,14 @@ async def test_a_client_that_leaves_an_operation_under_way_is_noticed(waiting: W
     request.gone.set()
     await serving
     assert waiting.cancelled.is_set()
+    assert (request.sent, [line["status"] for line in log]) == ([], [499])
+
+
+async def test_a_client_that_leaves_within_its_body_is_answered_nothing(waiting: Waiting, log: Log) -> None:
+    request = Asgi("{ hello }")
+    request.body.clear()
+    request.gone.set()
+    await app(waiting)(request.scope, request.receive, request.send)
     assert (request.sent, [line["status"] for line in log]) == ([], [499])
 
 
@@ -540,6 +581,7 @@ async def test_each_request_is_one_line(client: httpx2.AsyncClient, log: Log) ->
         "path": "/graphql",
         "status": 200,
         "operation": "Page",
+        "statements": 3,
     }
 
 

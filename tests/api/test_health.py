@@ -58,7 +58,7 @@ async def test_a_browser_at_the_endpoint_gets_the_explorer(database_url: str) ->
         accept = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         assert (await client.get("/graphql", headers=accept)).headers["content-type"] == "text/html; charset=utf-8"
         query = await client.get("/graphql?query={__typename}", headers=accept)
-        assert query.json() == {"data": {"__typename": "Query"}}
+        assert query.json() == {"data": {"__typename": "Query"}, "extensions": {"cost": 0}}
 
 
 async def test_a_database_that_comes_late_is_found(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,5 +119,5 @@ async def test_an_operation_that_takes_too_long_is_cancelled_down_to_postgres(da
             async with asyncio.timeout(5):  # well under the 8 seconds after which Postgres would end it anyway
                 while await admin.fetchval(running_for):
                     await asyncio.sleep(0.01)
-        assert (await client.get(ASKED)).json() == {"data": {"entities": {"totalCount": 0}}}
+        assert (await client.get(ASKED)).json() == {"data": {"entities": {"totalCount": 0}}, "extensions": {"cost": 2}}
     await admin.close()

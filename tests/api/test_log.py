@@ -147,6 +147,24 @@ def test_what_is_logged_meanwhile_carries_the_request_s_id_and_nothing_else_does
 
 
 @pytest.mark.usefixtures("_log_as_before")
+def test_a_request_leaves_nothing_to_a_task_that_serves_several() -> None:
+    stream = io.StringIO()
+    log.configure("info", "json", stream)
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    async def serve() -> None:
+        await RequestLog(nothing)(scope, nothing, nothing)  # type: ignore[arg-type]
+        structlog.get_logger("catalograph").info("idle")
+
+    asyncio.run(serve())
+    lines = [orjson.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["event"], "request_id" in line) for line in lines] == [("request", True), ("idle", False)]
+
+
+@pytest.mark.usefixtures("_log_as_before")
 def test_a_terminal_is_told_of_requests_too() -> None:
     lines = [re.sub(r"\x1b\[\d+m", "", line) for line in lines_of("info", "console")]
     fields = [dict(re.findall(r"(\S+)=(\S+)", line)) for line in lines if " path=" in line]

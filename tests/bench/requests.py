@@ -32,7 +32,7 @@ class Requester:
         after = drawn.get("after")
         if not isinstance(after, After):
             return drawn
-        (page,) = answer(self.project, operation, {**drawn, "after": None})["data"].values()
+        (page,) = answer(self.project, operation, {**drawn, "after": None}).values()
         fingerprint = opened(page["pageInfo"]["endCursor"]).fingerprint
         place = await self.connection.fetchrow("SELECT sort_name, id FROM entity WHERE ref = $1", after.ref)
         return {**drawn, "after": closed(Cursor(fingerprint, *place))}
@@ -44,7 +44,7 @@ def body(operation: Operation, variables: Variables) -> bytes:
 
 
 def answer(server: Server, operation: Operation, variables: Variables) -> Any:
-    """The answer of a server, decoded. One that is no success, or finds nothing, is a RuntimeError."""
+    """The data that a server answers with. A failure, or an answer that has found nothing, is a RuntimeError."""
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("POST", "/graphql", body(operation, variables), {"content-type": "application/json"})
         response = connection.getresponse()
@@ -52,4 +52,4 @@ def answer(server: Server, operation: Operation, variables: Variables) -> Any:
     decoded = orjson.loads(content) if response.status == HTTPStatus.OK else None
     if decoded is None or "errors" in decoded or None in decoded["data"].values():
         raise RuntimeError(f"{operation.name} {variables}: {response.status} {content[:2000].decode()}")
-    return decoded
+    return decoded["data"]

@@ -52,6 +52,8 @@ class Style:
     alias: float = 0.2
     careless_alias: float = 0.01  # one that may clash; then the document is not valid
     again: float = 0.15  # of a field to be asked for as it already was, with other fields of its own
+    twin: float = 0.05  # of a field to be asked for once more right after, under another key, with other arguments
+    crowd: float = 0.01  # of all fields without arguments to be selected
     directive: float = 0.1
     argument: float = 0.5  # of an argument that may be absent to be there
     arguments: Mapping[str, float] = field(default_factory=dict)  # the same, for those of these names
@@ -137,8 +139,11 @@ class Writer:
 
     def _selections(self, type_: Any, depth: int) -> str:
         """What stands between a pair of braces."""
-        selections = [self._selection(type_, depth) for _ in range(self.random.randint(1, self.style.breadth))]
-        return self.random.choice([" ", " ", "\n  "]).join(selections)
+        if hasattr(type_, "fields") and self._chance(self.style.crowd):
+            selections = [self._whole_field(type_, name, depth) for name in self._candidates(type_, depth, bare=True)]
+        else:
+            selections = [self._selection(type_, depth) for _ in range(self.random.randint(1, self.style.breadth))]
+        return self.random.choice([" ", " ", "\n  "]).join(selections or [self._typename()])
 
     def _selection(self, type_: Any, depth: int) -> str:
         self._written += 1
@@ -156,16 +161,36 @@ class Writer:
         return (f"{key}: __typename" if key != "__typename" else key) + self._directive()
 
     def _field(self, type_: Any, depth: int, *, guarded: bool = True) -> str:
-        may_nest = depth > 0 and self._written < self.style.selections
-        candidates = [n for n, f in type_.fields.items() if may_nest or not is_composite_type(get_named_type(f.type))]
+        candidates = self._candidates(type_, depth)
         if not candidates:
             return self._typename()
         name = self.random.choice(candidates)
-        return self._whole_field(type_, name, type_.fields[name], depth, guarded=guarded)
+        if not guarded:  # the one root field of a subscription
+            return self._whole_field(type_, name, depth, guarded=False)
+        written = self._whole_field(type_, name, depth)
+        while self._chance(self.style.twin):
+            written += " " + self._whole_field(type_, name, depth, is_twin=True)
+        return written
 
-    def _whole_field(self, type_: Any, name: str, spec: GraphQLField, depth: int, *, guarded: bool = True) -> str:
-        known = self._heads.get((type_.name, name))
-        key, head = known if known and self._chance(self.style.again) else self._head(type_, name, spec)
+    def _candidates(self, type_: Any, depth: int, *, bare: bool = False) -> list[str]:
+        """The names of the fields that may be selected; the `bare` ones take no arguments."""
+        may_nest = depth > 0 and self._written < self.style.selections
+        return [
+            name
+            for name, spec in type_.fields.items()
+            if (may_nest or not is_composite_type(get_named_type(spec.type))) and not (bare and spec.args)
+        ]
+
+    def _whole_field(
+        self, type_: Any, name: str, depth: int, *, guarded: bool = True, is_twin: bool = False
+    ) -> str:
+        return self._written_field(type_, name, type_.fields[name], depth, guarded=guarded, is_twin=is_twin)
+
+    def _written_field(
+        self, type_: Any, name: str, spec: GraphQLField, depth: int, *, guarded: bool = True, is_twin: bool = False
+    ) -> str:
+        known = None if is_twin else self._heads.get((type_.name, name))
+        key, head = known if known and self._chance(self.style.again) else self._head(type_, name, spec, is_twin=is_twin)
         self._heads[type_.name, name] = key, head
         head += self._directive() if guarded else ""
         inner = get_named_type(spec.type)
@@ -174,7 +199,7 @@ class Writer:
         companions = [text for argument, text in self.style.companions.items() if f"{argument}: $" in head]
         return f"{head} {{{' '.join([*companions, self._selections(inner, depth - 1)])}}}"
 
-    def _head(self, type_: Any, name: str, spec: GraphQLField) -> tuple[str, str]:
+    def _head(self, type_: Any, name: str, spec: GraphQLField, *, is_twin: bool) -> tuple[str, str]:
         """A field with its alias and arguments, and its response key."""
         # The key is chosen after the arguments, which it may have to differ by; variables note it all the same.
         first_variable = len(self._variables)
@@ -182,7 +207,7 @@ class Writer:
             f"{argument}: {self._value(f'{type_.name}.{name}.{argument}', given.type, given)}"
             for argument, given in self._given(spec).items()
         )
-        key = self._key(name, arguments, str(spec.type))
+        key = self._key(name, arguments, str(spec.type), is_new=is_twin)
         self._variables[first_variable:] = [
             Variable(v.name, v.type, v.coordinate, key, v.default) for v in self._variables[first_variable:]
         ]
@@ -201,9 +226,12 @@ class Writer:
             or (name not in unwanted and self._chance(self.style.arguments.get(name, self.style.argument)))
         }
 
-    def _key(self, *meaning: str) -> str:
+    def _key(self, *meaning: str, is_new: bool = False) -> str:
         """A response key for a field's name, arguments and type: one that stands for no other, unless careless."""
-        key = f"a{self.random.randrange(9)}" if self._chance(self.style.alias) else meaning[0]
+        if is_new:
+            key = f"{meaning[0]}{len(self._meanings)}"
+        else:
+            key = f"a{self.random.randrange(9)}" if self._chance(self.style.alias) else meaning[0]
         if self._chance(self.style.careless_alias):
             return key
         while self._meanings.setdefault(key, meaning) != meaning:
@@ -213,7 +241,7 @@ class Writer:
     def _introspection(self, depth: int) -> str:
         query = self.schema.query_type
         spec, name = (SchemaMetaFieldDef, "__schema") if self._chance(0.5) else (TypeMetaFieldDef, "__type")
-        return self._whole_field(query, name, spec, min(depth, 2))
+        return self._written_field(query, name, spec, min(depth, 2))
 
     def _directive(self) -> str:
         if not self._chance(self.style.directive):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from schema.levels.alone import Parent
 from schema.levels.asked import Asked
 from schema.levels.reading import Reader
 
-Rows = Callable[[Any, Parent, Asked, Reader], Awaitable[list[Any]]]
+Rows = Callable[[Any, Parent, Asked, Reader], Coroutine[Any, Any, list[Any]]]
 
 
 def remembering(rows: Rows) -> Rows:
@@ -17,13 +18,13 @@ def remembering(rows: Rows) -> Rows:
 
     Writing a statement takes longer than running it, so the rows are known by what the statement is written from.
     """
-    known: dict[Any, list[Any]] = {}
+    known: dict[Any, asyncio.Task[list[Any]]] = {}
 
     async def remembered(select_of: Any, parent: Parent, asked: Asked, reader: Reader) -> list[Any]:
         keys = [getattr(parent, name).value for name in select_of.__self__.keys]
         question = select_of, repr(keys), asked.shape, repr(asked.values)
         if question not in known:
-            known[question] = await rows(select_of, parent, asked, reader)
-        return known[question]
+            known[question] = asyncio.ensure_future(rows(select_of, parent, asked, reader))
+        return await known[question]
 
     return remembered

@@ -182,10 +182,12 @@ class _Composites:
             return []
         if isinstance(field.named, GraphQLObjectType):
             return self._of_type(field.named, table, at)
+        every, needs_types = field.selections
+        if not needs_types and isinstance(table, Rows):
+            return self.run.select(every[0], table, at, self.jobs)
         names = self._type_names(table, at)
-        selections, _ = field.selections
-        if len(selections) == 1 and isinstance(table, Rows) and None not in names:
-            return self.run.select(selections[0], table, Typed(at, names), self.jobs)
+        if len(every) == 1 and isinstance(table, Rows) and None not in names:
+            return self.run.select(every[0], table, Typed(at, names), self.jobs)
         return self._type_by_type(table, names, at)
 
     def _type_by_type(self, table: Table, names: Sequence[str | None], at: Values) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from schema.errors import CostLimit, gone_meanwhile
 from schema.levels.edge import ConnectionField, EdgeField, ValueField
 from schema.levels.outline import Outline
-from schema.levels.pages import Result, pages
+from schema.levels.pages import Pages, Result
 from schema.levels.tables import Answer, Column, Found, Raw, Rows, Table
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _found(edge: EdgeField, result: Result) -> Column | Found:
         values = _values(edge, [next(column) if count else None for count in result.counts])
         return values if result.which is None else [values[at] for at in result.which]
     if isinstance(edge, ConnectionField):
-        return Found(pages(result), None, result.which)
+        return Found(Pages(result), None, result.which)
     return Found(result.rows, result.counts, result.which)
 
 

@@ -96,10 +96,10 @@ class Survey:
         return selection.fields if selection else []
 
     def _walk(self, outline: Outline, type_: object, details: Details) -> None:
-        selections, has_types = self._plan.selections(type_, details)
-        if has_types:
+        selections = self._plan.selections(type_, details)
+        if selections.needs_types:
             self._cell(outline, TYPE)
-        for selection in selections:
+        for selection in selections.every:
             for field in selection.fields:
                 self._walk_field(outline, field)
 

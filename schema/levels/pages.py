@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate, chain
 from typing import cast
 
 from schema.levels.outline import Outline
-from schema.levels.tables import Answer, Column, Found, Made, Rows
+from schema.levels.tables import Answer, Column, Found, Rows, Table
 from schema.paging import PageRequest
 
 
@@ -41,74 +40,77 @@ class Result:
         )
 
 
-class Pages:
+class Pages(Table):
     """The pages of the distinct parents. A statement reads one row more than a page has, to see if there is more."""
 
     def __init__(self, result: Result) -> None:
+        super().__init__(range(len(result.counts)), None)
         self._result = result
-        self._request = cast("PageRequest", result.answer.asked[result.outline].page)
+        self.request = cast("PageRequest", result.answer.asked[result.outline].page)
+        self.counts = [min(count, self.request.size) for count in result.counts]
+        self.rows = self._items()
 
-    @cached_property
-    def counts(self) -> list[int]:
-        """How many items each page has."""
-        return [min(count, self._request.size) for count in self._result.counts]
+    def column(self, name: str) -> Column | Found:
+        """One of the fields of a connection."""
+        match name:
+            case "nodes":
+                return Found(self.rows, self.counts)
+            case "edges":
+                return Found(_Items(self), self.counts)
+            case "page_info":
+                return Found(_Infos(self))
+        return self._result.totals
 
-    @cached_property
-    def rows(self) -> Rows:
+    def _items(self) -> Rows:
         """The items of all pages, in the order of the list."""
+        rows, backward = self._result.rows, self.request.backward
+        if not backward and self.counts == self._result.counts:
+            return rows
         starts = accumulate(self._result.counts, initial=0)
         pages = [range(start, start + count) for start, count in zip(starts, self.counts, strict=False)]
-        if self._request.backward:
-            pages = [page[::-1] for page in pages]
-        elif self.counts == self._result.counts:
-            return self._result.rows
-        rows = self._result.rows
-        return Rows(rows.answer, rows.outline, [rows.places[at] for at in chain.from_iterable(pages)])
+        if len(pages) == 1 and not backward:
+            return Rows(rows.answer, rows.outline, rows.places[: self.counts[0]])
+        order = chain.from_iterable(page[::-1] if backward else page for page in pages)
+        return Rows(rows.answer, rows.outline, [rows.places[at] for at in order])
 
-    def items(self) -> Found:
-        """The items with their cursors."""
-        rows = self.rows
-        return Found(
-            Made(rows.size, {"cursor": lambda: self._cursors(range(rows.size)), "node": lambda: Found(rows)}),
-            self.counts,
+    def more(self) -> list[bool]:
+        """Whether there is more than each page has, in the direction of reading."""
+        return [count > self.request.size for count in self._result.counts]
+
+    def cursors(self, index: Iterable[int | None]) -> Column:
+        """The cursors of the items at these places of all pages; None for none."""
+        positions = self._result.answer.statement.cursors[self._result.outline]
+        keys = [self.rows.cells(position) for position in positions]
+        return [None if at is None else self.request.cursor([key[at] for key in keys]) for at in index]
+
+
+class _Items(Table):
+    """The items of all pages, with their cursors."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(range(pages.rows.size), None)
+        self._pages = pages
+
+    def column(self, name: str) -> Column | Found:
+        """One of the fields of an edge, as the Relay specification calls them."""
+        return self._pages.cursors(self.places) if name == "cursor" else Found(self._pages.rows)
+
+
+class _Infos(Table):
+    """Where each page lies."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(pages.places, None)
+        self._pages = pages
+
+    def column(self, name: str) -> Column:
+        """One of the fields of a `PageInfo`."""
+        pages = self._pages
+        if name in {"has_next_page", "has_previous_page"}:
+            is_ahead = (name == "has_next_page") is not pages.request.backward
+            return pages.more() if is_ahead else [pages.request.place is not None] * self.size
+        ends = accumulate(pages.counts)
+        back = 1 if name == "end_cursor" else 0
+        return pages.cursors(
+            end - (back or count) if count else None for end, count in zip(ends, pages.counts, strict=True)
         )
-
-    def infos(self) -> Found:
-        """Where each page lies."""
-        more = [count > self._request.size for count in self._result.counts]
-        elsewhere = [self._request.place is not None] * len(more)
-        ends = list(accumulate(self.counts))
-        backward = self._request.backward
-        return Found(
-            Made(
-                len(more),
-                {
-                    "has_next_page": lambda: elsewhere if backward else more,
-                    "has_previous_page": lambda: more if backward else elsewhere,
-                    "start_cursor": lambda: self._cursors(
-                        end - count if count else None for end, count in zip(ends, self.counts, strict=True)
-                    ),
-                    "end_cursor": lambda: self._cursors(
-                        end - 1 if count else None for end, count in zip(ends, self.counts, strict=True)
-                    ),
-                },
-            )
-        )
-
-    def _cursors(self, index: Iterable[int | None]) -> Column:
-        keys = [self.rows.cells(at) for at in self._result.answer.statement.cursors[self._result.outline]]
-        return [None if at is None else self._request.cursor([key[at] for key in keys]) for at in index]
-
-
-def pages(result: Result) -> Made:
-    """A page for each distinct parent."""
-    made = Pages(result)
-    return Made(
-        len(result.counts),
-        {
-            "nodes": lambda: Found(made.rows, made.counts),
-            "edges": made.items,
-            "page_info": made.infos,
-            "total_count": lambda: result.totals,
-        },
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from types import NoneType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import strawberry
 from graphql import (
@@ -131,7 +131,7 @@ class Field:
         return selection
 
     @cached_property
-    def selections(self) -> tuple[list[Selection], bool]:
+    def selections(self) -> Selections:
         """As `Plan.selections` of its objects."""
         return self.plan.selections(self.named, self.details)
 
@@ -155,6 +155,13 @@ class Selection:
         self.objects = _maker([field.key for field in self.fields])
 
 
+class Selections(NamedTuple):
+    """One selection for each type that an object may have, or one for all; and whether its type must be known."""
+
+    every: list[Selection]
+    needs_types: bool
+
+
 class Plan:
     """What one operation needs, under one choice of the fields that `@skip` and `@include` leave."""
 
@@ -172,7 +179,7 @@ class Plan:
         self.weight = 0
         self._selections: dict[Hashable, Selection] = {}
         self._possible: dict[str, frozenset[str]] = {}
-        self._by_type: dict[Hashable, tuple[list[Selection], bool]] = {}
+        self._by_type: dict[Hashable, Selections] = {}
         type_ = cast("GraphQLObjectType", self.schema.get_root_type(operation.operation))
         collected = collect_fields(self.schema, fragments, variables, type_, operation)
         self.root = Selection(self, type_, [], collected.grouped_field_set)
@@ -212,20 +219,21 @@ class Plan:
             self._possible[type_.name] = frozenset(one.name for one in self.schema.get_possible_types(type_))
         return self._possible[type_.name]
 
-    def selections(self, type_: Any, details: Details) -> tuple[list[Selection], bool]:
-        """What is selected of objects of this type, which may be an interface or a union, and whether it is one.
+    def selections(self, type_: Any, details: Details) -> Selections:
+        """What is selected of objects of this type, which may be an interface or a union.
 
         Where all its types are treated alike, as without type conditions, there is one selection for all of them.
         """
         if isinstance(type_, GraphQLObjectType):
             selection = self.select_if_it_can(type_, details)
-            return [selection] if selection else [], False
+            return Selections([selection] if selection else [], needs_types=False)
         key = (type_.name, *(id(one.node) for one in details))
         if key not in self._by_type:
             possible = self.schema.get_possible_types(type_)
             every = [selection for one in possible if (selection := self.select_if_it_can(one, details))]
             is_alike = len(every) == len(possible) and len({tuple(map(_meaning, one.fields)) for one in every}) == 1
-            self._by_type[key] = (every[:1] if is_alike else every, True)
+            needs_types = not is_alike or any(field.is_typename for field in every[0].fields)
+            self._by_type[key] = Selections(every[:1] if is_alike else every, needs_types)
         return self._by_type[key]
 
 

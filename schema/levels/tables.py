@@ -2,7 +2,7 @@
 
     Objects   ordinary Python objects; a column is an attribute of each
     Rows      rows of an SQL statement
-    Made      what the executor makes of rows: pages, their items, their `pageInfo`
+    Pages     what connections are made of, in `schema.levels.pages`
 
 What a field of composite type gives is `Found`: a table, and how many of its objects belong to each parent.
 """
@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,7 @@ class Rows(Table):
     def __init__(self, answer: Answer, outline: Outline, places: Sequence[int], whole: Rows | None = None) -> None:
         super().__init__(places, whole)
         self.answer, self.outline = answer, outline
-        self._is_all = isinstance(places, range) and len(places) == answer.size
+        self._pick: Callable[[Column], Column] | None = None
 
     @cached_property
     def _joined(self) -> dict[Outline, Rows]:
@@ -126,8 +127,12 @@ class Rows(Table):
 
     def cells(self, position: int) -> Column:
         """A column by its position in the statement."""
-        column = self.answer.columns[position]
-        return column if self._is_all else [column[place] for place in self.places]
+        column, places = self.answer.columns[position], self.places
+        if isinstance(places, range):
+            return column if len(places) == self.answer.size else column[places.start : places.stop]
+        if self._pick is None:
+            self._pick = _picker(places)
+        return self._pick(column)
 
     def sources(self) -> Sequence[Any]:
         """Objects that have the read columns as attributes."""
@@ -159,18 +164,6 @@ class Rows(Table):
         return self.column(TYPE) if TYPE in self.outline.columns else ()
 
 
-class Made(Table):
-    """Objects with these columns, each made when it is asked for."""
-
-    def __init__(self, size: int, columns: dict[str, Callable[[], Column | Found]]) -> None:
-        super().__init__(range(size), None)
-        self._columns = columns
-
-    def column(self, name: str) -> Column | Found:
-        """One of the columns."""
-        return self._columns[name]()
-
-
 @dataclass(slots=True)
 class Found:
     """What a field gave: a table of all its objects, parent by parent.
@@ -190,6 +183,13 @@ class Found:
 
 
 Raw = Column | Found | Later  # what a field gives, not yet completed
+
+
+def _picker(places: Sequence[int]) -> Callable[[Column], Column]:
+    """What picks the values at these places out of a column."""
+    if len(places) == 1:
+        return lambda column: (column[places[0]],)
+    return itemgetter(*places) if places else lambda _column: ()
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import orjson
-import strawberry
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import create_engine
+from api.operation import Operations
+from db.reading import Reads, Row
 from schema.build import create_schema
 from schema.context import Context
+from schema.limits import Limits
 
 Plan = dict[str, Any]  # as EXPLAIN (FORMAT JSON) writes it
 
@@ -53,19 +52,41 @@ class Answer:
         return sum(statement.seconds for statement in self.statements)
 
 
+class WatchedReads(Reads):
+    """One connection, and a note of every statement that has ended on it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, pool_size=1, statement_timeout=600)
+        self.ended: list[Statement] = []
+
+    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False) -> list[Row]:
+        """As `Reads.fetch`."""
+        started = perf_counter()
+        rows = await super().fetch(text, values, varying=varying)
+        self.ended.append(Statement(text, tuple(values), perf_counter() - started))
+        return rows
+
+    @property
+    def connection(self) -> Any:
+        """The driver's own connection, once a statement has run on it."""
+        (place,) = self._free
+        return place._connection
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """The schema over one database, through one connection: what was prepared once stays prepared."""
 
-    engine: AsyncEngine
-    schema: strawberry.Schema
+    reads: WatchedReads
+    operations: Operations
 
     async def ask(self, query: str, **variables: Any) -> Answer:
         """The answer, which must hold no error."""
         answer = Answer()
-        with Context(engine=self.engine, request_id="bench") as context, _recorded(self.engine, answer.statements):
+        self.reads.ended = answer.statements
+        with Context(reads=self.reads, request_id="bench") as context:
             started = perf_counter()
-            result = await self.schema.execute(query, variable_values=variables, context_value=context)
+            result = await self.operations.ready(query).run(variables, context)
             answer.seconds = perf_counter() - started
         if result.errors or result.data is None:
             raise RuntimeError(f"{query}: {result.errors}")
@@ -73,50 +94,28 @@ class Asker:
         return answer
 
     async def plans(self, query: str, **variables: Any) -> list[Plan]:
-        """The plans by which the query's statements run, with their actual rows and buffers."""
+        """The plans by which the query's statements run, with their actual rows and buffers. It was asked before."""
         said: list[str] = []
 
         def listen(_connection: Any, message: Any) -> None:
             said.append(message.message)
 
-        async with self.engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.execute("LOAD 'auto_explain'")
-            await driver.execute("; ".join(f"SET {name} = {value}" for name, value in _EXPLAINING.items()))
-        driver.add_log_listener(listen)
+        connection = self.reads.connection
+        await connection.execute("LOAD 'auto_explain'")
+        await connection.execute("; ".join(f"SET {name} = {value}" for name, value in _EXPLAINING.items()))
+        connection.add_log_listener(listen)
         await self.ask(query, **variables)
         await asyncio.sleep(0)  # the driver hands messages over in the loop's next turn
-        driver.remove_log_listener(listen)
-        await driver.execute("; ".join(f"RESET {name}" for name in _EXPLAINING))
+        connection.remove_log_listener(listen)
+        await connection.execute("; ".join(f"RESET {name}" for name in _EXPLAINING))
         return [orjson.loads(message[message.index("{") :]) for message in said if "plan:" in message]
 
 
 @asynccontextmanager
 async def asking(url: str) -> AsyncIterator[Asker]:
     """Somebody to ask the database at `url`."""
-    engine = create_engine(url, pool_size=1, statement_timeout=600)
+    reads = WatchedReads(url)
     try:
-        yield Asker(engine, create_schema())
+        yield Asker(reads, Operations(create_schema(), Limits()))
     finally:
-        await engine.dispose()
-
-
-@contextmanager
-def _recorded(engine: AsyncEngine, statements: list[Statement]) -> Iterator[None]:
-    """Note every statement that ends in this block. They must come one after the other."""
-    started = 0.0
-
-    def before(*_: Any) -> None:
-        nonlocal started
-        started = perf_counter()
-
-    def after(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
-        statements.append(Statement(text, parameters, perf_counter() - started))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", before)
-    event.listen(engine.sync_engine, "after_cursor_execute", after)
-    try:
-        yield
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", before)
-        event.remove(engine.sync_engine, "after_cursor_execute", after)
+        await reads.close()

@@ -14,9 +14,9 @@ from statistics import median
 from typing import Any
 
 import orjson
-from sqlalchemy import Row
 
 from db.queries.keyset import Key
+from db.reading import Row
 from schema.paging import PageRequest
 from tests.bench.asking import Answer, Asker, Plan
 from tests.bench.lists import PAGE_SIZE, List
@@ -94,20 +94,17 @@ async def cursor_after(asker: Asker, listed: List, position: int) -> str | None:
         return None
     answer = await asker.ask(listed.page_query())
     fingerprint, *_ = orjson.loads(base64.urlsafe_b64decode(_page(answer.data)["edges"][0]["cursor"] + "=="))
-    request = PageRequest(tuple(map(Key, listed.order)), fingerprint=fingerprint)
-    return request.cursor(await _row(asker, answer, position - 1))
+    row = await _row(asker, answer, position - 1)
+    return PageRequest(tuple(map(Key, listed.order)), fingerprint).cursor(row[column] for column in listed.order)
 
 
-async def _row(asker: Asker, first_page: Answer, position: int) -> Row[Any]:
+async def _row(asker: Asker, first_page: Answer, position: int) -> Row:
     """The row at this position of the list, from 0, by the statement of its first page with another limit."""
     statement = first_page.statements[-1]
-    limit = re.search(r"LIMIT \$(\d+)", statement.text)
-    assert limit, statement.text
-    parameters = list(statement.parameters)
-    parameters[int(limit[1]) - 1] = position + 1
-    async with asker.engine.connect() as connection:
-        rows = f"SELECT * FROM ({statement.text}) AS listed OFFSET {position}"
-        return (await connection.exec_driver_sql(rows, tuple(parameters))).one()
+    text, limits = re.subn(r"\bLIMIT \d+", f"LIMIT {position + 1}", statement.text)
+    assert limits == 1, statement.text
+    (row,) = await asker.reads.fetch(f"SELECT * FROM ({text}) AS listed OFFSET {position}", statement.parameters)
+    return row
 
 
 def _page(data: dict[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,7 @@ def run(*arguments: str) -> list[dict[str, Any]]:
 
 def test_a_deep_page_costs_as_many_statements_as_the_first_one_wherever_it_is() -> None:
     rows = run("pages", "--entities", "200", "--turns", "1")
-    assert {row["list"]: row["statements"] for row in rows if row["statements"] != 1} == {
-        "ownedEntities of a large group": 2,  # one for the group
-        "ownedEntities of it, lifecycle": 2,
-    }
+    assert {row["list"]: row["statements"] for row in rows if row["statements"] != 1} == {}
     assert {row["list"] for row in rows} > {"components, lifecycle", "entities, newest first", "entities by kind"}
     for row in rows:
         assert [*row] == [

@@ -140,7 +140,8 @@ class Writer:
     def _selections(self, type_: Any, depth: int) -> str:
         """What stands between a pair of braces."""
         if hasattr(type_, "fields") and self._chance(self.style.crowd):
-            selections = [self._whole_field(type_, name, depth) for name in self._candidates(type_, depth, bare=True)]
+            plain = {name: spec for name, spec in self._candidates(type_, depth).items() if not spec.args}
+            selections = [self._whole_field(type_, name, spec, depth) for name, spec in plain.items()]
         else:
             selections = [self._selection(type_, depth) for _ in range(self.random.randint(1, self.style.breadth))]
         return self.random.choice([" ", " ", "\n  "]).join(selections or [self._typename()])
@@ -157,38 +158,28 @@ class Writer:
         return self._field(type_, depth)
 
     def _typename(self) -> str:
-        key = self._key("__typename", "", "String!") if self._chance(self.style.alias) else "__typename"
+        key = self._key("__typename", "__typename", "", "String!") if self._chance(self.style.alias) else "__typename"
         return (f"{key}: __typename" if key != "__typename" else key) + self._directive()
 
     def _field(self, type_: Any, depth: int, *, guarded: bool = True) -> str:
         candidates = self._candidates(type_, depth)
         if not candidates:
             return self._typename()
-        name = self.random.choice(candidates)
-        if not guarded:  # the one root field of a subscription
-            return self._whole_field(type_, name, depth, guarded=False)
-        written = self._whole_field(type_, name, depth)
-        while self._chance(self.style.twin):
-            written += " " + self._whole_field(type_, name, depth, is_twin=True)
-        return written
+        name = self.random.choice(list(candidates))
+        written = [self._whole_field(type_, name, candidates[name], depth, guarded=guarded)]
+        while guarded and self._chance(self.style.twin):
+            written.append(self._whole_field(type_, name, candidates[name], depth, is_twin=True))
+        return " ".join(written)
 
-    def _candidates(self, type_: Any, depth: int, *, bare: bool = False) -> list[str]:
-        """The names of the fields that may be selected; the `bare` ones take no arguments."""
+    def _candidates(self, type_: Any, depth: int) -> dict[str, GraphQLField]:
+        """The fields that may be selected."""
         may_nest = depth > 0 and self._written < self.style.selections
-        return [
-            name
-            for name, spec in type_.fields.items()
-            if (may_nest or not is_composite_type(get_named_type(spec.type))) and not (bare and spec.args)
-        ]
+        return {n: f for n, f in type_.fields.items() if may_nest or not is_composite_type(get_named_type(f.type))}
 
     def _whole_field(
-        self, type_: Any, name: str, depth: int, *, guarded: bool = True, is_twin: bool = False
-    ) -> str:
-        return self._written_field(type_, name, type_.fields[name], depth, guarded=guarded, is_twin=is_twin)
-
-    def _written_field(
         self, type_: Any, name: str, spec: GraphQLField, depth: int, *, guarded: bool = True, is_twin: bool = False
     ) -> str:
+        """A field with all that is below it; what is not `guarded` is the one root field of a subscription."""
         known = None if is_twin else self._heads.get((type_.name, name))
         key, head = known if known and self._chance(self.style.again) else self._head(type_, name, spec, is_twin=is_twin)
         self._heads[type_.name, name] = key, head
@@ -207,7 +198,8 @@ class Writer:
             f"{argument}: {self._value(f'{type_.name}.{name}.{argument}', given.type, given)}"
             for argument, given in self._given(spec).items()
         )
-        key = self._key(name, arguments, str(spec.type), is_new=is_twin)
+        key = f"{name}{len(self._meanings)}" if is_twin else name
+        key = self._key(key, name, arguments, str(spec.type))
         self._variables[first_variable:] = [
             Variable(v.name, v.type, v.coordinate, key, v.default) for v in self._variables[first_variable:]
         ]
@@ -226,12 +218,10 @@ class Writer:
             or (name not in unwanted and self._chance(self.style.arguments.get(name, self.style.argument)))
         }
 
-    def _key(self, *meaning: str, is_new: bool = False) -> str:
+    def _key(self, key: str, *meaning: str) -> str:
         """A response key for a field's name, arguments and type: one that stands for no other, unless careless."""
-        if is_new:
-            key = f"{meaning[0]}{len(self._meanings)}"
-        else:
-            key = f"a{self.random.randrange(9)}" if self._chance(self.style.alias) else meaning[0]
+        if self._chance(self.style.alias):
+            key = f"a{self.random.randrange(9)}"
         if self._chance(self.style.careless_alias):
             return key
         while self._meanings.setdefault(key, meaning) != meaning:
@@ -241,7 +231,7 @@ class Writer:
     def _introspection(self, depth: int) -> str:
         query = self.schema.query_type
         spec, name = (SchemaMetaFieldDef, "__schema") if self._chance(0.5) else (TypeMetaFieldDef, "__type")
-        return self._written_field(query, name, spec, min(depth, 2))
+        return self._whole_field(query, name, spec, min(depth, 2))
 
     def _directive(self) -> str:
         if not self._chance(self.style.directive):

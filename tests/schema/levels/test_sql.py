@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.reading import Reads
 from schema import ids
 from schema.context import Context
-from schema.levels import alone
+from schema.levels import alone, level, operation, outline
 from tests.ingesting import Catalog
 from tests.schema.graph import Graph
 from tests.schema.levels.comparing import reference, run
 from tests.schema.levels.families import NAMES, REFS, write_families
+from tests.schema.levels.mixed_schema import mixed_schema
 from tests.schema.levels.operations import RandomOperation, Style, Writer, seeded
 from tests.schema.levels.ours import Ours
 from tests.schema.levels.remembering import remembering
@@ -45,6 +46,7 @@ STYLE = Style(
     always_variable=CURSORS,
     companions={"after": "pageInfo { endCursor }", "before": "pageInfo { startCursor }"},
 )
+MIXED = replace(STYLE, kinds=("query",) * 9 + ("mutation",))
 PLAYS = 4  # of each document, with other values; the later ones have cursors of the earlier ones
 
 
@@ -97,26 +99,30 @@ class Trials:
         document = parse(text)
         return None if validate(self.schema._schema, document) else document
 
+    def prepared(self, drawn: RandomOperation) -> Ours:
+        """A valid operation, ready to run; its plans last."""
+        document = self.document(drawn.text)
+        assert document
+        return Ours(self.schema, document, drawn.name)
+
     async def difference(
-        self, document: DocumentNode, operation: Any, name: str | None, variables: dict[str, Any]
+        self, document: DocumentNode, prepared: Ours, name: str | None, variables: dict[str, Any]
     ) -> tuple[str | None, Any]:
         """What differs, and the data."""
         with self.context() as context:
             answer = await reference(self.schema._schema, document, name, variables, context)
         with self.context() as context:
-            result = await run(operation, variables, context)
+            result = await run(prepared, variables, context)
         self.seen["operations"] += 1
         self.seen["errors"] += len(answer.result.errors or ())
         self.seen["positions nulled from below"] += len(answer.nulled)
         self.seen["answers without data"] += answer.result.data is None
         return answer.difference(result), answer.result.data
 
-    async def cost(self, drawn: RandomOperation, variables: dict[str, Any]) -> tuple[int, int]:
-        """How many statements an operation costs, and how long its answer is, in characters. It is 0 and 0 if invalid."""
-        if (document := self.document(drawn.text)) is None:
-            return 0, 0
+    async def cost(self, prepared: Ours, variables: dict[str, Any]) -> tuple[int, int]:
+        """How many statements an operation costs, and how long its answer is, in characters."""
         with self.context() as context:
-            result = await Ours(self.schema, document, drawn.name).run(variables, context)
+            result = await prepared.run(variables, context)
         return context.reader.statements, len(json.dumps(result.data))
 
     async def report(self, drawn: RandomOperation, variables: dict[str, Any]) -> str:
@@ -125,8 +131,8 @@ class Trials:
         async def difference(text: str) -> str | None:
             if (document := self.document(text)) is None:
                 return None
-            operation = Ours(self.schema, document, drawn.name)
-            return (await self.difference(document, operation, drawn.name, variables))[0]
+            prepared = Ours(self.schema, document, drawn.name)
+            return (await self.difference(document, prepared, drawn.name, variables))[0]
 
         async def differs(text: str) -> bool:
             return await difference(text) is not None
@@ -135,22 +141,22 @@ class Trials:
         return f"{text}\nvariables {variables}\n{await difference(text)}"
 
 
-async def play(trials: Trials, seed: int, operations: int) -> Counter[str]:
+async def play(trials: Trials, seed: int, operations: int, style: Style = STYLE) -> Counter[str]:
     """Play so many operations; how often what happened. The first that differs fails the test."""
     core, number = trials.schema._schema, 0
     values = drawers(core, sizes=(1, 1, 2, 2, 3))
     while trials.seen["operations"] < operations:
         number += 1
         random = seeded(seed, number)
-        drawn = Writer(core, random, STYLE, values).operation()
+        drawn = Writer(core, random, style, values).operation()
         if (document := trials.document(drawn.text)) is None:
             trials.seen["invalid documents"] += 1
             continue
-        operation = Ours(trials.schema, document, drawn.name)
+        prepared = Ours(trials.schema, document, drawn.name)
         cursors: dict[str, list[str]] = defaultdict(list)
         for _ in range(PLAYS):
             variables = {**drawn.values(random, misfits=0.002), **_places(drawn, cursors, random, trials.seen)}
-            wrong, data = await trials.difference(document, operation, drawn.name, variables)
+            wrong, data = await trials.difference(document, prepared, drawn.name, variables)
             if wrong:
                 pytest.fail(f"seed {seed}, document {number}\n{await trials.report(drawn, variables)}", pytrace=False)
             _collect(data, (), cursors)
@@ -196,6 +202,14 @@ async def trials(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return Trials(graph.schema, graph.engine, graph.reads)
 
 
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So little is joined, and kept, that the limits are met all the time."""
+    monkeypatch.setattr(outline, "MAX_JOINS", 3)
+    monkeypatch.setattr(level, "MOST_SHAPES", 2)
+    monkeypatch.setattr(operation, "MOST_PLANS", 2)
+
+
 # Of 2,000 operations; fewer would mean that the catalog, or the documents, have become dull.
 OFTEN = {"errors": 150, "positions nulled from below": 100, "cursors of the same field": 200}
 
@@ -203,6 +217,12 @@ OFTEN = {"errors": 150, "positions nulled from below": 100, "cursors of the same
 async def test_edges_answer_as_object_by_object(trials: Trials) -> None:
     seen = await play(trials, 20261122, 2_000)
     assert {what: seen[what] >= least for what, least in OFTEN.items()} == dict.fromkeys(OFTEN, True), seen
+
+
+@pytest.mark.usefixtures("few_at_once")
+async def test_edges_among_resolvers_answer_as_object_by_object(trials: Trials) -> None:
+    seen = await play(replace(trials, schema=mixed_schema()), 20261122, 1_000, MIXED)
+    assert {what: 2 * seen[what] >= least for what, least in OFTEN.items()} == dict.fromkeys(OFTEN, True), seen
 
 
 @pytest.mark.long
@@ -217,17 +237,55 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(tr
     """Every list is read from its start or its end, or whole: so the same edges lead on, from more or fewer objects."""
     core, catalog = trials.schema._schema, Catalog(trials.engine)
     values = {**drawers(core, sizes=(2, 100, 100)), **dict.fromkeys(CURSORS, lambda _: None)}
-    style = replace(STYLE, introspection=0, arguments={**STYLE.arguments, "filter": 0.1})
+    style = replace(STYLE, introspection=0, careless_alias=0, arguments={**STYLE.arguments, "filter": 0.1})
     drawn = [Writer(core, seeded("rows", place), style, values).operation() for place in range(250)]
+    asked = [(trials.prepared(one), one.values(seeded(one.text), misfits=0)) for one in drawn]
     costs = []
     for families in (4, 8):
         write_families(tmp_path, families)
         await catalog.ingest(tmp_path, name="families")
         await catalog.rows("UPDATE entity SET type = NULL WHERE sort_name LIKE 'worker-%'")
-        costs.append([await trials.cost(one, one.values(seeded(one.text), misfits=0)) for one in drawn])
-    for one, (statements, size), (statements_then, size_then) in zip(drawn, *costs, strict=True):
-        assert statements_then == statements, f"{one.text}\n{one.values(seeded(one.text), misfits=0)}"
+        costs.append([await trials.cost(*one) for one in asked])
+    for one, (_, given), (statements, size), (statements_then, size_then) in zip(drawn, asked, *costs, strict=True):
+        assert statements_then == statements, f"{one.text}\n{given}"
         trials.seen["more rows"] += size_then > size * 1.3
         trials.seen["statements"] += statements
     assert trials.seen["more rows"] > 50, trials.seen
     assert trials.seen["statements"] > 400, trials.seen
+
+
+BY_TYPE = """
+    ... on Component { lifecycle spec } ... on Group { email } ... on System { domain { name } } ... on User { name }
+"""
+PLACES = {
+    "a page": "query ($kinds: [String!]) { entities(filter: {kind: {in: $kinds}}, first: 100) { nodes { %s } } }",
+    "items": "query ($kinds: [String!]) { entities(filter: {kind: {in: $kinds}}, first: 50) { edges { node { %s } } } }",
+    "loaded": "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Entity { %s } } }",
+    "loaded by ref": "query ($refs: [EntityRef!]!) { entitiesByRef(refs: $refs) { %s } }",
+}
+LISTS = {
+    "labels { key }": 1,
+    "links { url } annotations { key }": 2,
+    "problems(first: 1) { totalCount }": 1,
+    "relations(first: 100) { nodes { target { name labels { key } } } }": 2,
+    "relations(first: 2) { nodes { target { name labels { key } } } }": 2,
+    "owner { ... on Group { email } ownedEntities(first: 2) { nodes { labels { key } } } }": 2,
+    "...F": 2,
+}
+FRAGMENT = "fragment F on Entity { labels { key } ...G } fragment G on Entity { links { url } }"
+
+
+@pytest.mark.parametrize("edges", LISTS)
+@pytest.mark.parametrize("place", PLACES)
+async def test_the_number_of_statements_does_not_depend_on_the_types_of_the_rows(
+    trials: Trials, place: str, edges: str
+) -> None:
+    """Types that select different things share the statement of a list that all of them select."""
+    text = PLACES[place] % (edges + BY_TYPE) + (FRAGMENT if "...F" in edges else "")
+    prepared = Ours(trials.schema, parse(text), None)
+    refs = {"Component": "component:default/service-1", "Group": "group:default/squad-1", "User": "user:default/user-1"}
+    for kinds in (["Component"], ["Group", "User"], ["Component", "Group", "User"]):
+        wanted = [refs[kind] for kind in kinds]
+        node_ids = [ids.encode(ids.Sort.ENTITY, ref) for ref in wanted]
+        statements, _ = await trials.cost(prepared, {"kinds": kinds, "ids": node_ids, "refs": wanted})
+        assert statements == 1 + LISTS[edges], kinds

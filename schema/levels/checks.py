@@ -53,12 +53,14 @@ def _check_edge(graph: GraphQLSchema, name: str, field: GraphQLField, edge: Edge
             raise SchemaMistakeError(f"{body} gives no column {column!r}, which {whose} needs.")
 
 
-def _needed(type_: GraphQLObjectType) -> Iterator[tuple[str, str]]:
+def _needed(type_: GraphQLObjectType, walked: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
     """The columns that a type's fields read, each with the field."""
+    if type_.name in walked:
+        return
     for name, field in type_.fields.items():
         written = _written(field)
         if isinstance(written, PartField):
-            yield from _needed(get_named_type(field.type))
+            yield from _needed(get_named_type(field.type), walked | {type_.name})
         else:
             for column in _columns(written):
                 yield column, f"{type_.name}.{name}"

@@ -146,9 +146,8 @@ class Run:
         names = table.names_of_types()
         if not names:
             return list(range(table.size))
-        plan = self.plan
-        types = [plan.object_type(name) for name in set(names) if name is not None]
-        selecting = {type_.name for type_ in types if field.site in plan.select(type_, field.within).sites}
+        selections = {name: self.plan.selected(name, field.within) for name in set(names)}
+        selecting = {name for name, selection in selections.items() if selection and field.site in selection.sites}
         return [at for at, name in enumerate(names) if name in selecting]
 
     @property

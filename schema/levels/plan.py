@@ -193,12 +193,16 @@ class Plan:
 
     def select(self, type_: GraphQLObjectType, details: Details) -> Selection:
         """What is selected of objects of this type."""
-        key = (type_.name, *(id(one.node) for one in details))
-        selection = self._selections.get(key)
+        selection = self.selected(type_.name, details)
         if selection is None:
             collected = collect_subfields(self.schema, self.fragments, self._variables, self.operation, type_, details)
-            selection = self._selections[key] = Selection(self, type_, details, collected.grouped_field_set)
+            selection = Selection(self, type_, details, collected.grouped_field_set)
+            self._selections[_key(type_.name, details)] = selection
         return selection
+
+    def selected(self, type_name: str | None, details: Details) -> Selection | None:
+        """The same, where it has been made."""
+        return self._selections.get(_key(type_name, details))
 
     def select_if_it_can(self, type_: GraphQLObjectType, details: Details) -> Selection | None:
         """The same; None where `@skip` or `@include` has no value, which is the error of each object there."""
@@ -227,7 +231,7 @@ class Plan:
         if isinstance(type_, GraphQLObjectType):
             selection = self.select_if_it_can(type_, details)
             return Selections([selection] if selection else [], needs_types=False)
-        key = (type_.name, *(id(one.node) for one in details))
+        key = _key(type_.name, details)
         if key not in self._by_type:
             possible = self.schema.get_possible_types(type_)
             every = [selection for one in possible if (selection := self.select_if_it_can(one, details))]
@@ -235,6 +239,10 @@ class Plan:
             needs_types = not is_alike or any(field.is_typename for field in every[0].fields)
             self._by_type[key] = Selections(every[:1] if is_alike else every, needs_types)
         return self._by_type[key]
+
+
+def _key(type_name: str | None, details: Details) -> Hashable:
+    return (type_name, *(id(one.node) for one in details))
 
 
 def _meaning(field: Field) -> Hashable:

@@ -15,6 +15,8 @@ from db.embedded import EmbeddedPostgresError
 from db.engine import DatabaseUnreachableError, ServerTooOldError, create_engine
 from db.reading import Reads
 
+_WRITERS = 4  # connections; a run of ingestion takes two
+
 
 @contextmanager
 def in_plain_words() -> Iterator[None]:
@@ -57,10 +59,10 @@ def _url_of(settings: Settings) -> str:
 
 
 def engine_of(settings: Settings) -> AsyncEngine:
-    """An engine for settings that name a database."""
+    """An engine for settings that name a database: for writing, and for whatever no client asks."""
     return create_engine(
         _url_of(settings),
-        pool_size=settings.pool_size,
+        pool_size=min(settings.pool_size, _WRITERS),
         pool_timeout=settings.pool_timeout,
         statement_timeout=settings.statement_timeout,
         pgbouncer=settings.pgbouncer,

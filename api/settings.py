@@ -138,8 +138,8 @@ class Settings(BaseModel):
         default=10,
         ge=1,
         le=1000,
-        description="Most connections to Postgres of this process. One operation holds one for each statement "
-        "that runs, and Postgres allows 100 in all by default.",
+        description="Most connections to Postgres on which this process answers clients. One operation holds one for "
+        "each statement that runs, at most 4. Writing has up to 4 of its own; Postgres allows 100 in all by default.",
     )
     pool_timeout: Seconds = Field(
         default=2,
@@ -149,7 +149,7 @@ class Settings(BaseModel):
     pgbouncer: bool = Field(
         default=False,
         description="Whether DATABASE_URL leads to PgBouncer, or another pooler, in transaction mode: `true` or "
-        "`false`. Then no statement stays prepared, which is slower.",
+        "`false`. Then no statement stays prepared, and each takes four round trips instead of one.",
     )
     cors_origins: Origins = Field(
         default=(),

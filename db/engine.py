@@ -18,11 +18,6 @@ from db import jsonb
 
 OLDEST_SERVER = 15
 
-_POOLED = "catalograph_pooled"  # the engine's own note that it goes through PgBouncer
-
-# Plans are made for the values at hand: how rare a tag or how large an owner is decides between them.
-_PLANNING = {"plan_cache_mode": "force_custom_plan"}
-
 _SCHEMES = frozenset({"postgres", "postgresql"})
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 # Parameters of libpq's URLs that asyncpg reads too.
@@ -77,7 +72,7 @@ def create_engine(
                 url,
                 connect_timeout=connect_timeout,
                 server_settings=session_settings(application_name)
-                | ({} if pgbouncer else statement_settings(statement_timeout) | _PLANNING),
+                | ({} if pgbouncer else statement_settings(statement_timeout)),
                 statement_cache_size=0 if pgbouncer else 100,
             ),
             # SQLAlchemy keeps its own cache of prepared statements above asyncpg's.
@@ -88,7 +83,6 @@ def create_engine(
         max_overflow=0,
         pool_timeout=pool_timeout,
         isolation_level="READ COMMITTED",  # the change log's order depends on it, whatever the server's default is
-        execution_options={_POOLED: pgbouncer},
         json_serializer=jsonb.encode_text,
         json_deserializer=jsonb.decode,
         hide_parameters=True,  # an error's text goes to the log, and values do not belong there
@@ -97,16 +91,6 @@ def create_engine(
     if pgbouncer:
         event.listen(engine.sync_engine, "begin", _statement_timeout_setter(statement_timeout))
     return engine
-
-
-def for_reading(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine for single statements that only read: each is a transaction of its own, in one round trip.
-
-    Behind a pooler each stays in a transaction that it begins, since that is where its timeout is set.
-    """
-    if engine.sync_engine.get_execution_options()[_POOLED]:
-        return engine
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def connection_url(url: str) -> str:

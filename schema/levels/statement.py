@@ -60,8 +60,12 @@ class Statement:
         self.presence: dict[Outline, int] = {}
         self.cursors: dict[Outline, list[int]] = {}
         self.totals: dict[Outline, int] = {}
-        #: Whether the best plan depends on the values: a filter may leave few rows, or most.
-        self.is_varying = any(isinstance(part, Whole) for one in asked.values() for part in one.arguments)
+        #: Whether the best plan depends on the values: a filter on all there is may leave few rows, or most. That on
+        #: what one parent has does not matter so: its rows are found by the parent's key.
+        self.is_varying = any(
+            outline.edge.parent is None and any(isinstance(part, Whole) for part in one.arguments)
+            for outline, one in asked.items()
+        )
         self._cells: list[Any] = [literal_column("NULL")] * survey.width
         self._orders: list[tuple[Sequence[Key], Any]] = []
         self._sources: dict[str, Source] = {}

@@ -26,7 +26,7 @@ _WORDS = (
 
 _FULL_SYSTEM = 21  # components, at least, of each system of a big domain
 _BIG_DOMAIN = 22  # systems, at least
-_BIG_SQUAD = 60  # components, at least, of the first squad of every ten
+_BIG_SQUAD = 60  # components, at least; a tenth of the squads are big
 
 
 class Sizes(NamedTuple):

@@ -56,6 +56,15 @@ def test_the_limit_answers_every_query_as_the_project_does(family: str, operatio
         assert all(value > 0 for key, value in row.items() if key != "query")
 
 
+@on_linux
+def test_a_profile_is_of_the_server_as_users_start_it() -> None:
+    arguments = ("--size", str(SIZE), "--only", "Q1", "--seconds", "0.5", "--profile")
+    result = CliRunner().invoke(main, ["queries", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "Q1, µs of CPU a request, by " in result.stdout
+    assert "| schema/levels/" in result.stdout
+
+
 def test_an_answer_that_differs_is_shown_with_what_differs() -> None:
     error = DifferentError(
         FIVE[0], {"ref": "component:default/a"}, {"name": "a", "tags": []}, {"name": "b", "tags": []}

@@ -24,7 +24,6 @@ from db.engine import (
     connection_url,
     create_engine,
     failure_of,
-    for_reading,
 )
 
 pytestmark = pytest.mark.anyio
@@ -226,18 +225,6 @@ async def test_behind_a_pooler_nothing_outlives_a_transaction(opened: Opening) -
             assert await raw.driver_connection.fetchval("SHOW statement_timeout") == "0"
             kept = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '%catalograph%'"
             assert await raw.driver_connection.fetchval(kept) == 0
-
-
-async def test_reading_is_bounded_in_time_behind_a_pooler_too(opened: Opening) -> None:
-    for pgbouncer in (False, True):
-        async with opened(pgbouncer=pgbouncer, statement_timeout=1.5) as engine:
-            assert await scalar(for_reading(engine), "SHOW statement_timeout") == "1500ms"
-
-
-async def test_a_reading_statement_is_a_transaction_of_its_own(opened: Opening) -> None:
-    async with opened() as engine, for_reading(engine).connect() as connection:
-        now = text("SELECT now()")
-        assert (await connection.execute(now)).scalar_one() < (await connection.execute(now)).scalar_one()
 
 
 async def test_writing_is_read_committed_whatever_the_server_prefers(database_url: str, opened: Opening) -> None:

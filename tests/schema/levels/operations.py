@@ -180,8 +180,8 @@ class Writer:
         self, type_: Any, name: str, spec: GraphQLField, depth: int, *, guarded: bool = True, is_twin: bool = False
     ) -> str:
         """A field with all that is below it; what is not `guarded` is the one root field of a subscription."""
-        known = None if is_twin else self._heads.get((type_.name, name))
-        key, head = known if known and self._chance(self.style.again) else self._head(type_, name, spec, is_twin=is_twin)
+        known = self._heads.get((type_.name, name)) if not is_twin and self._chance(self.style.again) else None
+        key, head = known or self._head(type_, name, spec, is_twin=is_twin)
         self._heads[type_.name, name] = key, head
         head += self._directive() if guarded else ""
         inner = get_named_type(spec.type)

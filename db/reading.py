@@ -80,7 +80,6 @@ class Reads:
             server_settings=session if pgbouncer else session | statement,
             statement_cache_size=0 if pgbouncer else _KEPT_STATEMENTS,
             max_cached_statement_lifetime=0,  # kept, however long it is not used
-            record_class=Row,
         )
         self._one_plan = _in_transaction(statement | _ONE_PLAN) if pgbouncer else _for_session(_ONE_PLAN)
         self._plan_each = _in_transaction(statement | _PLAN_EACH) if pgbouncer else _for_session(_PLAN_EACH)
@@ -92,10 +91,13 @@ class Reads:
         self._settling: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False) -> list[Row]:
+    async def fetch(
+        self, text: str, values: Sequence[Any], *, varying: bool = False, named: bool = False
+    ) -> list[asyncpg.Record]:
         """All rows of the statement `text`, whose $1, $2, ... are `values`, in a transaction of its own.
 
-        A `varying` statement is planned for its values, each time. Any other has its LIMIT in the text: for one that is
+        A `varying` statement is planned for its values, each time. Rows that are `named` are `Row`s; plain ones take
+        less time. Any other has its LIMIT in the text: for one that is
         a parameter Postgres plans as if a tenth of all rows were wanted.
 
         Columns of JSON come decoded, and parameters of JSON are encoded; times are aware.
@@ -106,7 +108,7 @@ class Reads:
         setting = self._plan_each if varying else self._one_plan
         place = await self._take(setting)
         try:
-            rows = await place.fetch(setting, text, values)
+            rows = await place.fetch(setting, text, values, Row if named else asyncpg.Record)
         except (Exception, asyncio.CancelledError):
             task = asyncio.create_task(self._settle(place))
             self._settling.add(task)
@@ -177,19 +179,19 @@ class _Place:
         """Whether a statement can run under this setting at once."""
         return self._setting == setting and self.is_open
 
-    async def fetch(self, setting: str, text: str, values: Sequence[Any]) -> list[Row]:
-        """The rows.
+    async def fetch(self, setting: str, text: str, values: Sequence[Any], record: type) -> list[asyncpg.Record]:
+        """The rows, of this class.
 
         When the connection turns out to be lost, the statement is run again, once, on a new one. How far it had come
         does not matter: it only reads, and nobody has seen a row of it.
         """
         was_open = self.is_open
         try:
-            return await self._run(setting, text, values)
+            return await self._run(setting, text, values, record)
         except Exception:
             if self.is_open or not was_open:
                 raise
-        return await self._run(setting, text, values)
+        return await self._run(setting, text, values, record)
 
     async def settle(self) -> None:
         """After a failure, wait until the connection can be used again; close one that cannot."""
@@ -208,13 +210,13 @@ class _Place:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # then it is closed, too
                 await self._connection.close(timeout=_CLOSING)
 
-    async def _run(self, setting: str, text: str, values: Sequence[Any]) -> list[Row]:
+    async def _run(self, setting: str, text: str, values: Sequence[Any], record: type) -> list[asyncpg.Record]:
         await self._open()
         if self._setting != setting:
             self._setting = ""  # until it is known what Postgres made of it
             await self._connection.execute(setting)
             self._setting = setting
-        rows: list[Row] = await self._connection.fetch(text, *values)
+        rows: list[asyncpg.Record] = await self._connection.fetch(text, *values, record_class=record)
         return rows
 
     async def _open(self) -> None:
@@ -253,10 +255,10 @@ class _PlaceBehindPooler(_Place):
     def has(self, setting: str) -> bool:
         return self.is_open
 
-    async def _run(self, setting: str, text: str, values: Sequence[Any]) -> list[Row]:
+    async def _run(self, setting: str, text: str, values: Sequence[Any], record: type) -> list[asyncpg.Record]:
         await self._open()
         await self._connection.execute(setting)
-        rows: list[Row] = await self._connection.fetch(text, *values)
+        rows: list[asyncpg.Record] = await self._connection.fetch(text, *values, record_class=record)
         await self._connection.execute("COMMIT")
         return rows
 

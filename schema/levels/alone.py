@@ -50,7 +50,7 @@ async def rows(select_of: SelectOf, parent: Parent, asked: Asked, reader: Reader
         return bindparam(made[-1], None, type_)
 
     text, order = compiled(select_of(asked.shape, parent, parameter), made)
-    return await reader.fetch(text, [asked.values[int(name[1:])] for name in order])
+    return await reader.fetch(text, [asked.values[int(name[1:])] for name in order], named=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ class Outline:
         self.field, self.edge, self.above = field, edge, above
         self.columns: dict[str, int] = {}
         self.joins: dict[Hashable, Outline] = {}
-        # Of a page: whether its rows are read, with their cursors, and how many there are on all pages.
-        self.is_read, self.has_cursors, self.has_total = not isinstance(edge, ConnectionField), False, False
+        self.is_read = not isinstance(edge, ConnectionField)  # of a page, maybe only the total is
+        # Of a page: whether its cursors, whether there is more after it, and how many all pages have, is asked.
+        self.has_cursors, self.looks_ahead, self.has_total = False, False, False
         self._walked: set[Hashable] = set()
 
     def all(self) -> Iterator[Outline]:
@@ -82,7 +83,10 @@ class Survey:
                     outline.is_read = True
                     self._walk_items(outline, field)
                 case "pageInfo":
-                    outline.is_read = outline.has_cursors = True
+                    outline.is_read = True
+                    names = {one.name for one in self._fields(field)}
+                    outline.has_cursors |= not names.isdisjoint({"startCursor", "endCursor"})
+                    outline.looks_ahead |= not names.isdisjoint({"hasNextPage", "hasPreviousPage"})
 
     def _walk_items(self, outline: Outline, items: Field) -> None:
         for field in self._fields(items):

@@ -41,7 +41,7 @@ class Result:
 
 
 class Pages(Table):
-    """The pages of the distinct parents. A statement reads one row more than a page has, to see if there is more."""
+    """The pages of the distinct parents. Where somebody asks if there is more, one row more has been read."""
 
     def __init__(self, result: Result) -> None:
         super().__init__(range(len(result.counts)), None)

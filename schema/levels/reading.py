@@ -48,18 +48,18 @@ class Reader:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.statements = 0
 
-    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False) -> list[Row]:
-        """All rows of a statement; `varying` where its best plan depends on the values. Raises as `Reads.fetch`."""
+    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False, named: bool = False) -> list[Any]:
+        """All rows of a statement; `varying` and `named` are those of `Reads.fetch`, which also says what is raised."""
         async with self._side_by_side:
             self.statements += 1
-            return await self._reads.fetch(text, values, varying=varying)
+            return await self._reads.fetch(text, values, varying=varying, named=named)
 
     async def fetch_aside(self, text: str, values: Sequence[Any]) -> list[Row]:
-        """The same, from a task of its own that may outlive the request: that ends in CutOffError."""
+        """The same, named, from a task of its own that may outlive the request: that ends in CutOffError."""
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._tasks.add(task)
         try:
-            return await self.fetch(text, values)
+            return await self.fetch(text, values, named=True)
         except asyncio.CancelledError:
             raise CutOffError from None  # as CancelledError it would leave every field hanging that waits for it
         finally:

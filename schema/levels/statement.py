@@ -108,6 +108,8 @@ class Statement:
         if not outline.is_read:
             return so_far
         rows = outline.edge.select_of(self._asked[outline].shape, columns, self._parameters_of(outline))
+        if (page := self._asked[outline].page) and not outline.looks_ahead:
+            rows = rows.limit(page.size)
         presence = _never_null(outline, rows) if is_outer and not isinstance(outline.edge, ValueField) else None
         needed = {*outline.columns, *(key.column for key in _order(outline.edge, self._asked[outline]))}
         needed.update(*(below.edge.keys for below in outline.joins.values()), {presence} if presence else ())

@@ -105,7 +105,7 @@ async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 async def test_a_row_gives_its_columns_by_name_as_attribute_and_in_order(opened: Opening) -> None:
     async with opened() as reads:
-        (row,) = await reads.fetch("SELECT 'component:default/a' AS ref, NULL AS title, 7 AS values", ())
+        (row,) = await reads.fetch("SELECT 'component:default/a' AS ref, NULL AS title, 7 AS values", (), named=True)
     assert (row.ref, row["title"], row[2], row["values"]) == ("component:default/a", None, 7, 7)
     assert list(row) == ["component:default/a", None, 7]
     assert not hasattr(row, "owner")

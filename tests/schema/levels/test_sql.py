@@ -213,6 +213,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Of 2,000 operations; fewer would mean that the catalog, or the documents, have become dull.
 OFTEN = {"errors": 150, "positions nulled from below": 100, "cursors of the same field": 200}
+MIXED_OFTEN = {"errors": 300, "positions nulled from below": 200, "cursors of the same field": 50}  # of 1,000
 
 
 async def test_edges_answer_as_object_by_object(trials: Trials) -> None:
@@ -223,7 +224,7 @@ async def test_edges_answer_as_object_by_object(trials: Trials) -> None:
 @pytest.mark.usefixtures("few_at_once")
 async def test_edges_among_resolvers_answer_as_object_by_object(trials: Trials) -> None:
     seen = await play(replace(trials, schema=mixed_schema()), 20261122, 1_000, MIXED)
-    assert {what: 2 * seen[what] >= least for what, least in OFTEN.items()} == dict.fromkeys(OFTEN, True), seen
+    assert {what: seen[what] >= least for what, least in MIXED_OFTEN.items()} == dict.fromkeys(MIXED_OFTEN, True), seen
 
 
 @pytest.mark.long

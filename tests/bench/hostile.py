@@ -1,0 +1,269 @@
+"""What the dearest documents of 2,000 tokens cost before their SQL runs, and what thousands of documents leave behind.
+
+Statements are made, but do not run: every page is made up, with an object of each type that may come. So plans grow as
+far as any catalog could make them grow, and no time goes to Postgres.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import process_time
+from typing import Any
+from unittest.mock import create_autospec, patch
+
+import strawberry
+from graphql import GraphQLObjectType, Lexer, OperationDefinitionNode, Source, TokenKind, parse, validate
+from sqlalchemy import ARRAY, JSON, BigInteger, DateTime, Integer
+from sqlalchemy.types import TypeEngine
+
+from api import operation as operations
+from db.reading import Reads
+from schema.build import create_schema
+from schema.context import Context
+from schema.errors import CatalogError, CostLimit
+from schema.levels.execute import Run
+from schema.levels.level import Level, Question
+from schema.levels.operation import Operation
+from schema.levels.outline import Outline
+from schema.levels.tables import TYPE, Answer
+from schema.limits import Limits, weigh
+
+TYPES = ("API", "Component", "CustomEntity", "Domain", "Group", "Location", "Resource", "System", "Template", "User")
+DEEPEST = "Group"  # comes first: it has most of what leads on
+ROWS = len(TYPES)  # of each level that is made up, so that every type comes by
+
+_PAGE = "edges{cursor node{name}}nodes{title}pageInfo{hasNextPage hasPreviousPage startCursor endCursor}totalCount"
+_LISTS = {
+    "API": ("providers", "consumers"),
+    "Component": ("subcomponents", "providedApis", "consumedApis", "dependencies", "dependents"),
+    "Domain": ("subdomains", "systems"),
+    "Group": ("ownedEntities", "children", "members"),
+    "Resource": ("dependencies", "dependents"),
+    "System": ("components", "apis", "resources"),
+    "User": ("groups",),
+}
+
+
+def documents() -> dict[str, str]:
+    """Each by what is hostile about it; all are valid. Many are beyond the limits, and would be refused by them."""
+    return {
+        "660 aliases of a leaf": _entity(" ".join(f"a{n}:name" for n in range(660))),
+        "objects 15 deep": _entity(_nested("owner{", 14)),
+        "objects 40 deep": _entity(_nested("owner{", 39)),
+        "lists in lists, 15 deep": _entity(_nested("relations(first:1){nodes{target{", 7)),
+        "lists in lists, 80 deep": _entity(_nested("relations(first:1){nodes{target{", 40)),
+        "each type at every level, 7 deep": _entity(_by_type(7)),
+        "each type at every level, by fragments": _by_type_in_fragments(12),
+        "another choice of fragments on each way": _choices(9),
+        "fields that are merged": _entity("owner{name}" * 120),
+        "fragments that double": _doubling(40, "...F{0} ...F{0}"),
+        "objects that double": _doubling(6, "owner{{...F{0}}} relations(first:1){{nodes{{target{{...F{0}}}}}}}"),
+        "300 lists of one object": _entity(" ".join(f"a{n}:labels{{key}}" for n in range(300))),
+        "30 lists of one object": _entity(" ".join(f"a{n}:relations(first:1){{{_PAGE}}}" for n in range(30))),
+        "pages with everything, of every type": _pages_of_every_type(),
+        "200 alternatives in a filter": _filters(200),
+        "the schema itself": "{__schema{types{" + _nested("ofType{", 13) + "fields{name args{name} type{name}}}}}",
+    }
+
+
+def _entity(selected: str) -> str:
+    return f'{{entity(ref:"component:default/a"){{{selected}}}}}'
+
+
+def _nested(opening: str, times: int) -> str:
+    return opening * times + "name" + "}" * times * opening.count("{")
+
+
+def _by_type(levels: int) -> str:
+    if levels == 0:
+        return "name"
+    others = "".join(f"...on {one}{{createdAt owner{{id etag}}}}" for one in TYPES if one != "Group")
+    return f"kind {others}...on Group{{parent{{{_by_type(levels - 1)}}}}}"
+
+
+def _by_type_in_fragments(levels: int) -> str:
+    each = "".join(f"...on {one}{{owner{{...F{{0}}}}}}" for one in TYPES)
+    return _doubling(levels, each.replace("{", "{{").replace("}", "}}").replace("{{0}}", "{0}"))
+
+
+def _doubling(levels: int, selected: str) -> str:
+    """A chain of fragments on entities, each of which selects the next as `selected` says."""
+    chain = (f"fragment F{n} on Entity{{{selected.format(n + 1)}}}" for n in range(levels))
+    return _entity("...F0") + "".join(chain) + f"fragment F{levels} on Entity{{name}}"
+
+
+def _choices(levels: int) -> str:
+    """At each level there are two ways, and one of them takes a fragment more along, down to the last level."""
+    goes_on = "fragment F{0}x{1} on Group{{parent{{...F{0}x{2}}}owner{{...F{0}x{2}}}}}"
+    ends = "fragment F{0}x{1} on Group{{name}}"
+    fragments = [
+        (goes_on if level < levels else ends).format(begun, level, level + 1)
+        for begun in range(1, levels + 1)
+        for level in range(begun, levels + 1)
+    ]
+    spine = [
+        f"fragment S{level} on Group{{parent{{...S{level + 1} ...F{level + 1}x{level + 1}}}owner{{...S{level + 1}}}}}"
+        for level in range(levels)
+    ]
+    return '{group(ref:"a"){...S0}}' + "".join(spine + fragments) + f"fragment S{levels} on Group{{name}}"
+
+
+def _pages_of_every_type() -> str:
+    by_type = "".join(
+        f"...on {one}{{" + " ".join(f"{name}(first:1){{{_PAGE}}}" for name in names) + "}"
+        for one, names in _LISTS.items()
+    )
+    return f"{{entities(first:1){{nodes{{relations(first:1){{nodes{{target{{{by_type}}}}}}}{by_type}}}}}}}"
+
+
+def _filters(alternatives: int) -> str:
+    each = " ".join(f'{{name:{{eq:"{n}"}}}}' for n in range(alternatives))
+    return f"{{entities(filter:{{anyOf:[{each}]}}){{totalCount nodes{{name}}}}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one document costs, in milliseconds of CPU, and how far it comes."""
+
+    document: str
+    tokens: int
+    parse_ms: float
+    validate_ms: float
+    weigh_ms: float
+    plan_ms: float  # with all statements, as far as the plan's own limit lets it come
+    statements: int
+    longest_text: int  # characters of a statement
+    plan_weight: int
+    refused: str  # by which limit; empty when it is answered
+
+
+def priced(times: int) -> Iterator[Price]:
+    """What each document costs, the least of so many times."""
+    schema = create_schema()
+    for title, text in documents().items():
+        yield _priced(schema, title, text, times)
+
+
+def _priced(schema: strawberry.Schema, title: str, text: str, times: int) -> Price:
+    inner = schema._schema
+    parsing, document = _least(times, lambda: parse(text))
+    validating, errors = _least(times, lambda: validate(inner, document, operations._RULES))
+    definition = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+    weighing, refused = _least(
+        times, lambda: _refused_by(lambda: weigh(inner, document, definition, Limits()).check({}))
+    )
+    planning, planned = _least(times, lambda: asyncio.run(planned_alone(Operation(schema, document, definition))))
+    return Price(
+        document=title,
+        tokens=tokens_of(text),
+        parse_ms=parsing,
+        validate_ms=validating,
+        weigh_ms=weighing,
+        plan_ms=planning,
+        statements=len(planned.statements),
+        longest_text=max(map(len, planned.statements), default=0),
+        plan_weight=planned.weight,
+        refused=("GRAPHQL_VALIDATION_FAILED" if errors else "") or refused or planned.refused,
+    )
+
+
+def tokens_of(text: str) -> int:
+    """How many tokens a document has."""
+    lexer, found = Lexer(Source(text)), 0
+    while lexer.advance().kind is not TokenKind.EOF:
+        found += 1
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What became of an operation without a database."""
+
+    statements: list[str]  # their texts, in the order of their making
+    weight: int
+    refused: str
+
+
+async def planned_alone(operation: Operation) -> Planned:
+    """Plan an operation as far as it goes, on rows that are made up."""
+    texts: list[str] = []
+
+    async def read(level: Level, run: Run, question: Question, keys: Sequence[list[Any]]) -> Answer:
+        texts.append(question.statement.text)
+        is_list = not level.head.edge.is_single or level._survey.rider is not None
+        return _made_up(run, question, keys, most=ROWS if is_list else 1)
+
+    refused = ""
+    with patch.object(Level, "read", read), Context(reads=create_autospec(Reads), request_id="bench") as context:
+        variables = operation.variables({})
+        if isinstance(variables, list):
+            raise variables[0]
+        try:
+            await operation.run(variables, context)
+        except CostLimit as error:
+            refused = error.code
+    return Planned(texts, operation.weight, refused)
+
+
+def _made_up(run: Run, question: Question, keys: Sequence[list[Any]], *, most: int) -> Answer:
+    """Rows for a question, of all types in turn: one for each parent, and `most` in all where there are fewer parents."""
+    statement, asked = question
+    statement.values(asked, keys)
+    parents = len(keys[0]) if keys else 1
+    rows = max(parents, most)
+    columns: list[Any] = [["x"] * rows] * statement.width
+    for outline in statement.outlines:
+        for name, position in outline.columns.items():
+            columns[position] = _column(run, outline, name, rows)
+    for position in statement.totals.values():
+        columns[position] = [ROWS] * rows
+    if keys:
+        columns[0] = sorted(1 + at % parents for at in range(rows))
+    return Answer(statement, asked, columns, rows)
+
+
+def _column(run: Run, outline: Outline, name: str, rows: int) -> list[Any]:
+    if name == TYPE:
+        possible = sorted(run.plan.possible(_items_type(outline)), key=lambda name: (name != DEEPEST, name))
+        return [possible[at % len(possible)] for at in range(rows)]
+    return [_value(outline.edge.columns[name])] * rows
+
+
+def _value(type_: TypeEngine[Any]) -> Any:
+    if isinstance(type_, ARRAY):
+        return ["x"]
+    if isinstance(type_, JSON):
+        return {}
+    if isinstance(type_, DateTime):
+        return datetime.now(UTC)
+    return 1 if isinstance(type_, Integer | BigInteger) else "x"
+
+
+def _items_type(outline: Outline) -> Any:
+    """The type of the rows; of a page's, that of its nodes."""
+    named = outline.field.named
+    nodes = named.fields.get("nodes") if isinstance(named, GraphQLObjectType) else None
+    return nodes.type.of_type.of_type.of_type if nodes else named
+
+
+def _least(times: int, work: Callable[[], Any]) -> tuple[float, Any]:
+    """The least milliseconds of CPU that it takes, and what it gives."""
+    least = float("inf")
+    for _ in range(times):
+        begun = process_time()
+        given = work()
+        least = min(least, process_time() - begun)
+    return round(1000 * least, 2), given
+
+
+def _refused_by(check: Callable[[], object]) -> str:
+    """The code of the error that it raises."""
+    try:
+        check()
+    except CatalogError as error:
+        return error.code
+    return ""

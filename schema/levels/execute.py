@@ -25,7 +25,7 @@ from schema.levels.complete import complete
 from schema.levels.edge import EdgeField
 from schema.levels.failures import Failures
 from schema.levels.follow import follow
-from schema.levels.plan import Field, Plan, Selection
+from schema.levels.plan import Budget, Field, Plan, Selection
 from schema.levels.positions import Positions, Root, Under
 from schema.levels.reading import Reader
 from schema.levels.settling import listed, must_wait, settled
@@ -40,7 +40,7 @@ class Run:
 
     def __init__(self, plan: Plan, variables: VariableValues, context: Any, root: Any) -> None:
         self.plan, self.variables, self.context, self.root = plan, variables, context, root
-        self.failures = Failures()
+        self.failures, self.budget = Failures(), Budget()
         self._asked: dict[Field, Asked] = {}
 
     async def execute(self) -> ExecutionResult:
@@ -144,7 +144,7 @@ class Run:
     def selecting(self, field: Field, table: Table) -> list[int]:
         """Which objects of the table are of a type that selects the field."""
         names = table.names_of_types()
-        if not names:
+        if field.parent.name not in names:  # they have one type, or this is a field of a part of them
             return list(range(table.size))
         selections = {name: self.plan.selected(name, field.within) for name in set(names)}
         selecting = {name for name, selection in selections.items() if selection and field.site in selection.sites}

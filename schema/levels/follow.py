@@ -37,7 +37,8 @@ def _along(edge: EdgeField, outline: Outline, table: Rows) -> Column | Found:
         return table.joined(outline)
     answer = table.answer
     rows = answer.rows(outline)
-    return _found(edge, Result(answer, outline, rows, [rows.size], _totals(answer, outline, 1), None))
+    result = Result(answer, outline, rows, [rows.size], _totals(answer, outline, 1), None)
+    return _found(edge, result.in_pages() if isinstance(edge, ConnectionField) else result)
 
 
 async def _fetched(run: Run, field: Field, edge: EdgeField, table: Table) -> Column | Found:
@@ -68,6 +69,11 @@ async def _read_for_all(run: Run, field: Field, edge: EdgeField, whole: Table) -
 
 
 async def _read(run: Run, field: Field, edge: EdgeField, table: Table) -> Result:
+    result = await _read_rows(run, field, edge, table)
+    return result.in_pages() if isinstance(edge, ConnectionField) else result
+
+
+async def _read_rows(run: Run, field: Field, edge: EdgeField, table: Table) -> Result:
     level = field.level(edge)
     question = level.ask(run)  # before the keys: those that ask in vain may have none
     if not edge.keys:
@@ -90,7 +96,7 @@ def _distinct(edge: EdgeField, table: Table) -> tuple[list[list[Any]], list[int]
     columns = [_raised(table.column(name)) for name in edge.keys]
     numbers: dict[Any, int] = {}
     which = [numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
-    return [list(column) for column in zip(*numbers, strict=True)], which
+    return [list(column) for column in zip(*numbers, strict=True)] or [[] for _ in columns], which
 
 
 def _raised(column: Any) -> Column:

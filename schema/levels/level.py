@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from schema.levels.execute import Run
     from schema.levels.plan import Field, Plan
 
-STATEMENT = 50  # fields, which is what a statement is charged as
+CHARACTERS = 7  # of a statement, that take about as long to make as one field
 MOST_SHAPES = 20  # statements of one level that are kept
 
 
@@ -44,7 +44,7 @@ class Level:
     def ask(self, run: Run) -> Question:
         """The statement for what is asked, which has no keys yet. Raises GraphQLError, of which BadUserInput is one."""
         asked = self._asked(run)
-        return Question(self._statement(asked), asked)
+        return Question(self._statement(run, asked), asked)
 
     async def read(self, run: Run, question: Question, keys: Sequence[list[Any]]) -> Answer:
         """The rows for the parents with these keys. Raises what the database does."""
@@ -72,18 +72,32 @@ class Level:
             self._varying = [outline for outline in self._survey.outlines if outline not in self._constant]
         return asked
 
-    def _statement(self, asked: dict[Outline, Asked]) -> Statement:
+    def _statement(self, run: Run, asked: dict[Outline, Asked]) -> Statement:
         shape = tuple(asked[outline].shape if outline in asked else None for outline in self._varying)
         statement = self._statements.get(shape)
-        return self._made(shape, asked) if statement is None else statement
+        if statement is None:
+            # A plan pays for one statement of each level, and so for their number; others are on the run that asks.
+            budget = run.budget if self._statements else self._plan.budget
+            budget.check()
+            statement = self._made(asked)
+            budget.charge(_weight(statement))
+            self._keep(shape, statement)
+        return statement
 
-    def _made(self, shape: Hashable, asked: dict[Outline, Asked]) -> Statement:
-        if len(self._statements) < MOST_SHAPES:
-            self._plan.charge(STATEMENT)
-        else:
-            self._statements.popitem(last=False)
+    def _made(self, asked: dict[Outline, Asked]) -> Statement:
         try:
-            statement = self._statements[shape] = Statement(self._survey, asked)
+            return Statement(self._survey, asked)
         except ForeignPlaceError:
             raise BadUserInput("This cursor was not made by this graph.") from None
-        return statement
+
+    def _keep(self, shape: Hashable, statement: Statement) -> None:
+        if len(self._statements) == MOST_SHAPES:
+            _, oldest = self._statements.popitem(last=False)
+            self._plan.weight -= _weight(oldest)
+        self._statements[shape] = statement
+        self._plan.weight += _weight(statement)
+
+
+def _weight(statement: Statement) -> int:
+    """In fields."""
+    return len(statement.text) // CHARACTERS

@@ -42,7 +42,7 @@ from schema.levels.asked import Asked
 from schema.levels.edge import DerivedField, EdgeField, PartField, needs_of
 from schema.levels.level import Level
 
-BUDGET = 5_000  # fields of one plan; bounds the time and the memory that a hostile document can take
+BUDGET = 5_000  # fields that may be made; bounds the time and the memory that a hostile document can take
 
 Details = list[FieldDetails]
 
@@ -146,7 +146,8 @@ class Selection:
     """The fields of one object type, as one or several places in the document select them together."""
 
     def __init__(self, plan: Plan, type_: GraphQLObjectType, within: Details, grouped: Mapping[str, Details]) -> None:
-        plan.charge(len(grouped))
+        plan.budget.charge(len(grouped))
+        plan.weight += len(grouped)
         self.fields = [
             Field(plan, type_, within=within, position=position, key=key, details=details)
             for position, (key, details) in enumerate(grouped.items())
@@ -160,6 +161,23 @@ class Selections(NamedTuple):
 
     every: list[Selection]
     needs_types: bool
+
+
+class Budget:
+    """Fields that may be made, and what is charged like them. The last may exceed it: what was made can be used."""
+
+    def __init__(self) -> None:
+        self._spent = 0
+
+    def check(self) -> None:
+        """Raise CostLimit where nothing is left."""
+        if self._spent > BUDGET:
+            raise CostLimit("The operation selects too many fields on too many types; ask for less in one request")
+
+    def charge(self, fields: int) -> None:
+        """Count so many fields. Raises CostLimit where nothing was left for them."""
+        self.check()
+        self._spent += fields
 
 
 class Plan:
@@ -176,7 +194,8 @@ class Plan:
         self.read = schema.config.default_resolver
         self.operation, self.fragments = operation, fragments
         self._variables = variables
-        self.weight = 0
+        self.budget = Budget()
+        self.weight = 0  # what it holds, in fields
         self._selections: dict[Hashable, Selection] = {}
         self._possible: dict[str, frozenset[str]] = {}
         self._by_type: dict[Hashable, Selections] = {}
@@ -184,12 +203,6 @@ class Plan:
         collected = collect_fields(self.schema, fragments, variables, type_, operation)
         self.root = Selection(self, type_, [], collected.grouped_field_set)
         self.is_serial = operation.operation is OperationType.MUTATION
-
-    def charge(self, fields: int) -> None:
-        """Count so many fields, or what is charged like them. Raises CostLimit."""
-        self.weight += fields
-        if self.weight > BUDGET:
-            raise CostLimit("The operation selects too many fields on too many types; ask for less in one request")
 
     def select(self, type_: GraphQLObjectType, details: Details) -> Selection:
         """What is selected of objects of this type."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -52,6 +52,7 @@ class Style:
     alias: float = 0.2
     careless_alias: float = 0.01  # one that may clash; then the document is not valid
     again: float = 0.15  # of a field to be asked for as it already was, with other fields of its own
+    further: float = 0.2  # of a field of an interface to be asked for as it was, with more, on some of its types
     twin: float = 0.05  # of a field to be asked for once more right after, under another key, with other arguments
     crowd: float = 0.01  # of all fields without arguments to be selected
     directive: float = 0.1
@@ -113,7 +114,7 @@ class Writer:
     drawers: Drawers
     _variables: list[Variable] = field(default_factory=list)
     _fragments: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> condition, text
-    _heads: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)  # type, field -> response key, text
+    _heads: dict[tuple[str, str], str] = field(default_factory=dict)  # name, signature -> text
     _meanings: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what a response key stands for, everywhere
     _written: int = 0
 
@@ -122,7 +123,7 @@ class Writer:
         kind = self.random.choice(self.style.kinds)
         root = getattr(self.schema, f"{kind}_type")
         depth = self.random.randint(2, self.style.depth)
-        body = self._field(root, depth, guarded=False) if kind == "subscription" else self._selections(root, depth)
+        body = self._event(root, depth) if kind == "subscription" else self._selections(root, depth)
         several = self._chance(0.05)
         name = OPERATION_NAME if several or self._chance(0.5) else None
         declared = ", ".join(variable.definition for variable in self._variables)
@@ -157,19 +158,31 @@ class Writer:
             return self._typename()
         return self._field(type_, depth)
 
+    def _event(self, root: Any, depth: int) -> str:
+        """The one field of a subscription, which takes no `@skip` or `@include`."""
+        name = self.random.choice(list(root.fields))
+        return self._whole_field(root, name, root.fields[name], depth, directive="")
+
     def _typename(self) -> str:
         key = self._key("__typename", "__typename", "", "String!") if self._chance(self.style.alias) else "__typename"
         return (f"{key}: __typename" if key != "__typename" else key) + self._directive()
 
-    def _field(self, type_: Any, depth: int, *, guarded: bool = True) -> str:
+    def _field(self, type_: Any, depth: int) -> str:
         candidates = self._candidates(type_, depth)
         if not candidates:
             return self._typename()
         name = self.random.choice(list(candidates))
-        written = [self._whole_field(type_, name, candidates[name], depth, guarded=guarded)]
-        while guarded and self._chance(self.style.twin):
-            written.append(self._whole_field(type_, name, candidates[name], depth, is_twin=True))
+        written = [self._whole_field(type_, name, candidates[name], depth)]
+        if is_abstract_type(type_) and self._chance(self.style.further):
+            written.extend(self._further(type_, name, depth))
+        while self._chance(self.style.twin):
+            written.append(self._whole_field(type_, name, candidates[name], depth, again=0))
         return " ".join(written)
+
+    def _further(self, type_: Any, name: str, depth: int) -> Iterator[str]:
+        types = self.schema.get_possible_types(type_)
+        for one in self.random.sample(types, (len(types) + 1) // 2):
+            yield f"... on {one} {{{self._whole_field(one, name, one.fields[name], depth, again=1)}}}"
 
     def _candidates(self, type_: Any, depth: int) -> dict[str, GraphQLField]:
         """The fields that may be selected."""
@@ -177,34 +190,43 @@ class Writer:
         return {n: f for n, f in type_.fields.items() if may_nest or not is_composite_type(get_named_type(f.type))}
 
     def _whole_field(
-        self, type_: Any, name: str, spec: GraphQLField, depth: int, *, guarded: bool = True, is_twin: bool = False
+        self,
+        type_: Any,
+        name: str,
+        spec: GraphQLField,
+        depth: int,
+        *,
+        again: float | None = None,
+        directive: str | None = None,
     ) -> str:
-        """A field with all that is below it; what is not `guarded` is the one root field of a subscription."""
-        known = self._heads.get((type_.name, name)) if not is_twin and self._chance(self.style.again) else None
-        key, head = known or self._head(type_, name, spec, is_twin=is_twin)
-        self._heads[type_.name, name] = key, head
-        head += self._directive() if guarded else ""
+        """A field with all that is below it; `again` is the chance that it is asked for as it already was."""
+        signature = f"{spec.type} {sorted((argument, str(given.type)) for argument, given in spec.args.items())}"
+        known = self._heads.get((name, signature))
+        if not known or not self._chance(self.style.again if again is None else again):
+            known = self._head(name, f"{type_}.{name}", spec, is_new=again == 0)
+        self._heads[name, signature] = known
+        head = known + (self._directive() if directive is None else directive)
         inner = get_named_type(spec.type)
         if not is_composite_type(inner):
             return head
         companions = [text for argument, text in self.style.companions.items() if f"{argument}: $" in head]
         return f"{head} {{{' '.join([*companions, self._selections(inner, depth - 1)])}}}"
 
-    def _head(self, type_: Any, name: str, spec: GraphQLField, *, is_twin: bool) -> tuple[str, str]:
-        """A field with its alias and arguments, and its response key."""
+    def _head(self, name: str, coordinate: str, spec: GraphQLField, *, is_new: bool) -> str:
+        """A field with its alias and arguments; its response key is a new one, if it has to be."""
         # The key is chosen after the arguments, which it may have to differ by; variables note it all the same.
         first_variable = len(self._variables)
         arguments = ", ".join(
-            f"{argument}: {self._value(f'{type_.name}.{name}.{argument}', given.type, given)}"
+            f"{argument}: {self._value(f'{coordinate}.{argument}', given.type, given)}"
             for argument, given in self._given(spec).items()
         )
-        key = f"{name}{len(self._meanings)}" if is_twin else name
+        key = f"{name}{len(self._meanings)}" if is_new else name
         key = self._key(key, name, arguments, str(spec.type))
         self._variables[first_variable:] = [
             Variable(v.name, v.type, v.coordinate, key, v.default) for v in self._variables[first_variable:]
         ]
         alias = "" if key == name else f"{key}: "
-        return key, alias + name + (f"({arguments})" if arguments else "")
+        return alias + name + (f"({arguments})" if arguments else "")
 
     def _given(self, spec: GraphQLField) -> dict[str, GraphQLArgument]:
         """Those arguments of a field that are given."""

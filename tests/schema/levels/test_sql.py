@@ -301,7 +301,6 @@ async def test_the_number_of_statements_does_not_depend_on_the_types_of_the_rows
         assert await costs_by_types(trials, place, edges) == {cost}, (place, edges)
 
 
-@pytest.mark.xfail(reason="each type of the upper rows reads for itself")
 async def test_the_number_of_statements_does_not_depend_on_the_types_above_pages_that_are_cut_off(
     trials: Trials,
 ) -> None:

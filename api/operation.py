@@ -29,6 +29,8 @@ from schema.limits import Limits, Weight, weigh
 
 MOST_KEPT = 50_000  # fields of plans
 _CHARACTERS = 10  # of a document, that take about the memory of one field of a plan
+_LEAST = 20  # fields that each operation is counted as, at least: so there are never too many to count
+_LONGEST = 50_000  # characters of a document that is kept; 2,000 tokens are longer only by comments and spaces
 
 # Strawberry's own two, beside those of the specification, as its own endpoint has them.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -83,8 +85,10 @@ class Operations:
         key = (text, name)
         ready = self._ready.get(key)
         if ready is None:
-            ready = self._ready[key] = self._made(text, name)
-            self._make_room()
+            ready = self._made(text, name)
+            if len(text) <= _LONGEST:
+                self._ready[key] = ready
+                self._make_room()
         else:
             self._ready.move_to_end(key)
         return ready
@@ -101,13 +105,18 @@ class Operations:
 
     def _make_room(self) -> None:
         """Forget what was not asked for the longest time. Plans grow while they are used, so all are counted."""
-        weights = {key: len(key[0]) // _CHARACTERS + ready.operation.weight for key, ready in self._ready.items()}
+        weights = {key: _weight(key[0], ready) for key, ready in self._ready.items()}
         total = sum(weights.values())
         for key, weight in weights.items():
             if total <= MOST_KEPT:
                 return
             del self._ready[key]
             total -= weight
+
+
+def _weight(text: str, ready: Ready) -> int:
+    """In fields of plans."""
+    return _LEAST + len(text) // _CHARACTERS + ready.operation.weight
 
 
 def _parse(text: str, token_limit: int) -> DocumentNode:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from schema.levels.execute import Run
     from schema.levels.plan import Field, Plan
 
-CHARACTERS = 7  # of a statement, that take about as long to make as one field
+# Of a statement, so many characters take as long to make as one field, and so many the memory of one.
+CHARACTERS_OF_TIME, CHARACTERS_OF_MEMORY = 5, 100
 MOST_SHAPES = 20  # statements of one level that are kept
 
 
@@ -80,7 +81,7 @@ class Level:
             budget = run.budget if self._statements else self._plan.budget
             budget.check()
             statement = self._made(asked)
-            budget.charge(_weight(statement))
+            budget.charge(len(statement.text) // CHARACTERS_OF_TIME)
             self._keep(shape, statement)
         return statement
 
@@ -100,4 +101,4 @@ class Level:
 
 def _weight(statement: Statement) -> int:
     """In fields."""
-    return len(statement.text) // CHARACTERS
+    return 1 + len(statement.text) // CHARACTERS_OF_MEMORY

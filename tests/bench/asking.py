@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from api.operation import Operations
-from db.reading import Reads, Row
+from db.reading import Reads
 from schema.build import create_schema
 from schema.context import Context
 from schema.limits import Limits
@@ -59,10 +59,10 @@ class WatchedReads(Reads):
         super().__init__(url, pool_size=1, statement_timeout=600)
         self.ended: list[Statement] = []
 
-    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False) -> list[Row]:
+    async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False, named: bool = False) -> list[Any]:
         """As `Reads.fetch`."""
         started = perf_counter()
-        rows = await super().fetch(text, values, varying=varying)
+        rows = await super().fetch(text, values, varying=varying, named=named)
         self.ended.append(Statement(text, tuple(values), perf_counter() - started))
         return rows
 

@@ -56,12 +56,12 @@ def documents() -> dict[str, str]:
         "lists in lists, 15 deep": _entity(_nested("relations(first:1){nodes{target{", 7)),
         "lists in lists, 80 deep": _entity(_nested("relations(first:1){nodes{target{", 40)),
         "each type at every level, 7 deep": _entity(_by_type(7)),
-        "each type at every level, by fragments": _by_type_in_fragments(12),
+        "each type at every level, by fragments": by_type_in_fragments(12),
         "another choice of fragments on each way": _choices(9),
         "such choices within the limits": _choices(6),
         "fields that are merged": _entity("owner{name}" * 60),
         "fragments that double": _doubling(40, "...F{0} ...F{0}"),
-        "objects that double": _doubling(6, "owner{{...F{0}}} relations(first:1){{nodes{{target{{...F{0}}}}}}}"),
+        "objects that double": objects_that_double(6),
         "300 lists of one object": _entity(" ".join(f"a{n}:labels{{key}}" for n in range(300))),
         "30 lists of one object": f'{{component(ref:"a"){{{_pages(f"a{n}:dependencies" for n in range(30))}}}}}',
         "pages with everything, of every type": _pages_of_every_type(),
@@ -85,7 +85,13 @@ def _by_type(levels: int) -> str:
     return f"kind {others}...on Group{{relations(first:1){{nodes{{target{{{_by_type(levels - 1)}}}}}}}}}"
 
 
-def _by_type_in_fragments(levels: int) -> str:
+def objects_that_double(levels: int) -> str:
+    """Each object has two others; there is a fragment for each level."""
+    return _doubling(levels, "owner{{...F{0}}} relations(first:1){{nodes{{target{{...F{0}}}}}}}")
+
+
+def by_type_in_fragments(levels: int) -> str:
+    """Each type has an owner of its own, of whom the next fragment asks the same."""
     each = "".join(f"...on {one}{{owner{{...F{{0}}}}}}" for one in TYPES)
     return _doubling(levels, each.replace("{", "{{").replace("}", "}}").replace("{{0}}", "{0}"))
 

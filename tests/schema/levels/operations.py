@@ -52,7 +52,7 @@ class Style:
     alias: float = 0.2
     careless_alias: float = 0.01  # one that may clash; then the document is not valid
     again: float = 0.15  # of a field to be asked for as it already was, with other fields of its own
-    further: float = 0.2  # of a field of an interface to be asked for as it was, with more, on some of its types
+    further: float = 0.4  # of an interface's field to be asked for more, below the same response key, on some types
     twin: float = 0.05  # of a field to be asked for once more right after, under another key, with other arguments
     crowd: float = 0.01  # of all fields without arguments to be selected
     directive: float = 0.1
@@ -173,7 +173,8 @@ class Writer:
             return self._typename()
         name = self.random.choice(list(candidates))
         written = [self._whole_field(type_, name, candidates[name], depth)]
-        if is_abstract_type(type_) and self._chance(self.style.further):
+        nests = is_composite_type(get_named_type(candidates[name].type))
+        if nests and is_abstract_type(type_) and self._chance(self.style.further):
             written.extend(self._further(type_, name, depth))
         while self._chance(self.style.twin):
             written.append(self._whole_field(type_, name, candidates[name], depth, again=0))

@@ -28,7 +28,7 @@ from schema.levels.follow import follow
 from schema.levels.plan import Budget, Field, Plan, Selection
 from schema.levels.positions import Positions, Root, Under
 from schema.levels.reading import Reader
-from schema.levels.settling import listed, must_wait, settled
+from schema.levels.settling import close, listed, must_wait, settled
 from schema.levels.tables import Column, Found, Later, Objects, Raw, Rows, Table, attempt
 
 Job = Callable[[], Awaitable[None]]
@@ -42,16 +42,21 @@ class Run:
         self.plan, self.variables, self.context, self.root = plan, variables, context, root
         self.failures, self.budget = Failures(), Budget()
         self._asked: dict[Field, Asked] = {}
+        self._unawaited: dict[int, list[Any]] = {}
 
     async def execute(self) -> ExecutionResult:
         """The answer. Raises CostLimit."""
-        if self.plan.is_serial:
-            data = await self._one_by_one()
-        else:
-            jobs: list[Job] = []
-            (data,) = self.select(self.plan.root, self._start(), Root(), jobs)
-            await finish(jobs)
-        return self._result(data)
+        try:
+            return self._result(await (self._one_by_one() if self.plan.is_serial else self._side_by_side()))
+        finally:
+            for values in self._unawaited.values():  # only when this was refused or cancelled half-way
+                close(values)
+
+    async def _side_by_side(self) -> Data:
+        jobs: list[Job] = []
+        (data,) = self.select(self.plan.root, self._start(), Root(), jobs)
+        await finish(jobs)
+        return data
 
     def _start(self) -> Objects:
         return Objects([self.root], self.plan.read)
@@ -133,7 +138,14 @@ class Run:
         """What Python gave, with lists as lists; to be awaited where anything of it is."""
         if field.depth:
             values = [listed(value, field.depth) for value in values]
-        return partial(settled, values, field.depth) if must_wait(values, field.depth) else values
+        if not must_wait(values, field.depth):
+            return values
+        self._unawaited[id(values)] = values
+        return partial(self._settled, values, field.depth)
+
+    async def _settled(self, values: list[Any], depth: int) -> list[Any]:
+        del self._unawaited[id(values)]
+        return await settled(values, depth)
 
     def asked(self, field: Field, edge: EdgeField) -> Asked:
         """What the field's edge asks. Raises GraphQLError."""

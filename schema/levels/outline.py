@@ -136,10 +136,12 @@ class Survey:
         """Let the first list ride, if one can; the others, and those below it, get the keys for their statements."""
         lists, self._riders = self._riders, []
         if lists and not self.is_keyed and self.head.edge.is_single and not any(map(_has_json, self.head.all())):
-            outline, field, edge = lists.pop(0)
-            self.rider = outline.joins[field.identity] = Outline(field, edge, outline)
-            self._walk_edge(self.rider, field)
-            lists, self._riders = lists + self._riders, []
+            outline, first, edge = lists[0]
+            self.rider = outline.joins[first.identity] = Outline(first, edge, outline)
+            riding = [one for one in lists if one[0] is outline and one[1].identity == first.identity]
+            for _, field, _ in riding:  # some types may select more of it than others
+                self._walk_edge(self.rider, field)
+            lists = [one for one in lists if one not in riding] + self._riders
         for outline, _, edge in lists:
             self._cells(outline, edge.keys)
 

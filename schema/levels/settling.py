@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from types import NoneType
 from typing import Any
 
@@ -35,6 +35,15 @@ def must_wait(values: Sequence[Any], depth: int) -> bool:
 
 def _is_late(value: Any) -> bool:
     return is_awaitable(value) or is_async_iterable(value)
+
+
+def close(values: Sequence[Any]) -> None:
+    """End the coroutines among these values, lists included, none of which was begun; Python complains of others."""
+    for value in values:
+        if type(value) is list:
+            close(value)
+        elif isinstance(value, Coroutine):
+            value.close()
 
 
 async def settled(values: list[Any], depth: int) -> list[Any]:

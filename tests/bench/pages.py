@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import asyncpg
 import orjson
 
 from db.queries.keyset import Key
-from db.reading import Row
 from schema.paging import PageRequest
 from tests.bench.asking import Answer, Asker, Plan
 from tests.bench.lists import PAGE_SIZE, List
@@ -98,7 +98,7 @@ async def cursor_after(asker: Asker, listed: List, position: int) -> str | None:
     return PageRequest(tuple(map(Key, listed.order)), fingerprint).cursor(row[column] for column in listed.order)
 
 
-async def _row(asker: Asker, first_page: Answer, position: int) -> Row:
+async def _row(asker: Asker, first_page: Answer, position: int) -> asyncpg.Record:
     """The row at this position of the list, from 0, by the statement of its first page with another limit."""
     statement = first_page.statements[-1]
     text, limits = re.subn(r"\bLIMIT \d+", f"LIMIT {position + 1}", statement.text)

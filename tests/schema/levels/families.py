@@ -124,7 +124,12 @@ NAMES = {
     "Template": ("template-1", "gone"),
 }
 REFS = (
-    *(f"{kind.lower()}:{name}" for kind, names in NAMES.items() for name in names if ":" not in name and name != "gone"),
+    *(
+        f"{kind.lower()}:{name}"
+        for kind, names in NAMES.items()
+        for name in names
+        if ":" not in name and name != "gone"
+    ),
     "component:gone",
     "location:location-1",
     "rota:ops/rota-2",

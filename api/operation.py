@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,7 @@ class Ready:
 
     operation: Operation
     weight: Weight
+    grown: Callable[[], object] = bool  # to be told when its plans have grown
 
     @property
     def name(self) -> str | None:
@@ -64,8 +66,12 @@ class Ready:
         variables = self.operation.variables(given)
         if isinstance(variables, list):
             return ExecutionResult(None, variables)
-        cost = self.weight.check(variables.coerced)
-        result = await self.operation.run(variables, context)
+        cost, planned = self.weight.check(variables.coerced), self.operation.weight
+        try:
+            result = await self.operation.run(variables, context)
+        finally:
+            if self.operation.weight != planned:
+                self.grown()
         return ExecutionResult(result.data, result.errors, {"cost": cost})
 
 
@@ -101,7 +107,7 @@ class Operations:
             raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
         definition = _select(document, name)
         weight = weigh(schema, document, definition, self._limits)
-        return Ready(Operation(self._schema, document, definition), weight)
+        return Ready(Operation(self._schema, document, definition), weight, self._make_room)
 
     def _make_room(self) -> None:
         """Forget what was not asked for the longest time. Plans grow while they are used, so all are counted."""

@@ -182,11 +182,11 @@ class _Composites:
             return []
         if isinstance(field.named, GraphQLObjectType):
             return self._of_type(field.named, table, at)
-        every, needs_types = field.selections
+        every, needs_types, is_alike = field.selections
         if not needs_types and isinstance(table, Rows):
             return self.run.select(every[0], table, at, self.jobs)
         names = self._type_names(table, at)
-        if len(every) == 1 and isinstance(table, Rows) and None not in names:
+        if is_alike and isinstance(table, Rows) and None not in names:
             return self.run.select(every[0], table, Typed(at, names), self.jobs)
         return self._type_by_type(table, names, at)
 

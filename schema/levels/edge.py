@@ -26,7 +26,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Select, bindparam, func, literal_column, select
@@ -328,7 +328,6 @@ def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ..
     return (*chosen.values(), *ties)
 
 
-@lru_cache(1_000)
 def _fingerprint(field: str, own: tuple[tuple[str, Any], ...], keys: tuple[Key, ...]) -> str:
     """What a cursor is bound to: its field, and the arguments that say which rows there are, in which order."""
     return hashlib.blake2s(f"{field}{own}{keys}".encode(), digest_size=6).hexdigest()

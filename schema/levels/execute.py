@@ -29,7 +29,7 @@ from schema.levels.plan import Budget, Field, Plan, Selection
 from schema.levels.positions import Positions, Root, Under
 from schema.levels.reading import Reader
 from schema.levels.settling import close, listed, must_wait, settled
-from schema.levels.tables import Column, Found, Later, Objects, Raw, Rows, Table, attempt
+from schema.levels.tables import Column, Found, Later, Objects, Raw, Rows, Table, attempt, each
 
 Job = Callable[[], Awaitable[None]]
 Data = dict[str, Any]
@@ -115,7 +115,7 @@ class Run:
             return follow(self, field, field.edge, table)
         if field.derived is not None:
             columns: list[Any] = [table.column(name) for name in field.derived.columns]
-            return [attempt(field.derived.function, *values) for values in zip(*columns, strict=True)]
+            return [_derived(field.derived.function, values) for values in each(columns, table.size)]
         if field.is_part:
             return Found(table)
         return self._resolved(field, table, positions)
@@ -206,6 +206,11 @@ class Run:
                 core.async_helpers,
             )
         )
+
+
+def _derived(function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+    failed = next((value for value in values if isinstance(value, Exception)), None)
+    return attempt(function, *values) if failed is None else failed
 
 
 class Info(GraphQLResolveInfo[Any]):

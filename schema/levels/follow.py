@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from schema.errors import CostLimit, gone_meanwhile
 from schema.levels.edge import ConnectionField, EdgeField, ValueField
@@ -64,16 +64,16 @@ async def _result(run: Run, field: Field, edge: EdgeField, table: Table) -> Resu
 async def _read_for_all(run: Run, field: Field, edge: EdgeField, whole: Table) -> tuple[dict[int, int], Result]:
     """Read for all objects whose type selects the edge; with the place of each in the result."""
     index = run.selecting(field, whole)
-    result = await _read(run, field, edge, whole.take(index))
+    result = await _read(run, field, edge, whole.take(index), is_mixed=True)
     return {whole.places[at]: number for number, at in enumerate(index)}, result
 
 
-async def _read(run: Run, field: Field, edge: EdgeField, table: Table) -> Result:
-    result = await _read_rows(run, field, edge, table)
+async def _read(run: Run, field: Field, edge: EdgeField, table: Table, *, is_mixed: bool = False) -> Result:
+    result = await _read_rows(run, field, edge, table, is_mixed=is_mixed)
     return result.in_pages() if isinstance(edge, ConnectionField) else result
 
 
-async def _read_rows(run: Run, field: Field, edge: EdgeField, table: Table) -> Result:
+async def _read_rows(run: Run, field: Field, edge: EdgeField, table: Table, *, is_mixed: bool) -> Result:
     level = field.level(edge)
     question = level.ask(run)  # before the keys: those that ask in vain may have none
     if not edge.keys:
@@ -82,7 +82,7 @@ async def _read_rows(run: Run, field: Field, edge: EdgeField, table: Table) -> R
         if edge.is_single:
             rows = Rows(answer, level.head, rows.places[:1])  # it comes with each row of the list that rides on it
         return Result(answer, level.head, rows, [rows.size], _totals(answer, level.head, 1), [0] * table.size)
-    keys, which = _distinct(edge, table)
+    keys, which = _distinct(edge, table, is_mixed=is_mixed)
     answer = await level.read(run, question, keys)
     parents, rows = answer.columns[0], answer.rows(level.head)
     counts = [0] * len(keys[0])
@@ -91,19 +91,19 @@ async def _read_rows(run: Run, field: Field, edge: EdgeField, table: Table) -> R
     return Result(answer, level.head, rows, counts, _totals(answer, level.head, len(counts)), which)
 
 
-def _distinct(edge: EdgeField, table: Table) -> tuple[list[list[Any]], list[int]]:
-    """The distinct keys of the objects, column by column, and which of them is whose."""
-    columns = [_raised(table.column(name)) for name in edge.keys]
+def _distinct(edge: EdgeField, table: Table, *, is_mixed: bool) -> tuple[list[list[Any]], list[int]]:
+    """The distinct keys of the objects, column by column, and which of them is whose.
+
+    Of mixed objects, those that lack the keys are of a type that does not ask: their keys are null.
+    """
+    columns: list[Any] = [table.column(name) for name in edge.keys]
+    if is_mixed:
+        columns = [[None if isinstance(value, Exception) else value for value in column] for column in columns]
+    for error in (value for column in columns for value in column if isinstance(value, Exception)):
+        raise error
     numbers: dict[Any, int] = {}
     which = [numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
     return [list(column) for column in zip(*numbers, strict=True)] or [[] for _ in columns], which
-
-
-def _raised(column: Any) -> Column:
-    for value in column:
-        if isinstance(value, Exception):
-            raise value
-    return cast("Column", column)
 
 
 def _totals(answer: Answer, outline: Outline, parents: int) -> Sequence[int]:

@@ -83,6 +83,8 @@ class Level:
             statement = self._made(asked)
             budget.charge(len(statement.text) // CHARACTERS_OF_TIME)
             self._keep(shape, statement)
+        else:
+            self._statements.move_to_end(shape)
         return statement
 
     def _made(self, asked: dict[Outline, Asked]) -> Statement:

@@ -104,7 +104,12 @@ class Operation:
         self, variables: VariableValues, context: Any, root: Any = None
     ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
         """The answers of a subscription, one for each event of its stream; or why there is no stream."""
-        plan = self._plan(variables)
+        try:
+            plan = self._plan(variables)
+        except CostLimit:
+            raise
+        except GraphQLError as error:  # as above
+            return ExecutionResult(None, [error])
         events = create_source_event_stream(Run(plan, variables, context, root).core)
         if isawaitable(events):
             events = await events
@@ -118,7 +123,12 @@ class Operation:
         if plan is None:
             if len(self._plans) == MOST_PLANS:
                 self._plans.popitem(last=False)
-            plan = self._plans[choice] = Plan(self._schema, self.definition, self._fragments, variables)
+            # It is kept, so it is given what it asks for, and no more of what this client sent.
+            choosing = VariableValues(
+                {name: source for name, source in variables.sources.items() if name in self._choosing},
+                {name: value for name, value in variables.coerced.items() if name in self._choosing},
+            )
+            plan = self._plans[choice] = Plan(self._schema, self.definition, self._fragments, choosing)
         return plan
 
 

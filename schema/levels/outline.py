@@ -26,8 +26,8 @@ MAX_JOINS = 12  # of one statement; Postgres takes ever longer to plan more
 class Outline:
     """The rows of one edge, and the position of each needed column in the rows of the statement."""
 
-    def __init__(self, field: Field, edge: EdgeField, above: Outline | None = None) -> None:
-        self.field, self.edge, self.above = field, edge, above
+    def __init__(self, field: Field, edge: EdgeField) -> None:
+        self.field, self.edge = field, edge
         self.columns: dict[str, int] = {}
         self.joins: dict[Hashable, Outline] = {}
         self.is_read = not isinstance(edge, ConnectionField)  # of a page, maybe only the total is
@@ -56,7 +56,6 @@ class Survey:
         self.is_keyed = bool(edge.keys)
         self.width = int(self.is_keyed)  # columns so far; the first of a keyed statement says whose row it is
         self.head = Outline(field, edge)
-        self.rider: Outline | None = None
         self._riders: list[tuple[Outline, Field, EdgeField]] = []
         self._joins = 0
         self._walk_edge(self.head, field)
@@ -127,7 +126,7 @@ class Survey:
             self._walk_edge(outline.joins[field.identity], field)
         elif self._joins < MAX_JOINS:
             self._joins += 1
-            joined = outline.joins[field.identity] = Outline(field, edge, outline)
+            joined = outline.joins[field.identity] = Outline(field, edge)
             self._walk_edge(joined, field)
         else:
             self._cells(outline, edge.keys)
@@ -137,10 +136,10 @@ class Survey:
         lists, self._riders = self._riders, []
         if lists and not self.is_keyed and self.head.edge.is_single and not any(map(_has_json, self.head.all())):
             outline, first, edge = lists[0]
-            self.rider = outline.joins[first.identity] = Outline(first, edge, outline)
+            rider = outline.joins[first.identity] = Outline(first, edge)
             riding = [one for one in lists if one[0] is outline and one[1].identity == first.identity]
             for _, field, _ in riding:  # some types may select more of it than others
-                self._walk_edge(self.rider, field)
+                self._walk_edge(rider, field)
             lists = [one for one in lists if one not in riding] + self._riders
         for outline, _, edge in lists:
             self._cells(outline, edge.keys)

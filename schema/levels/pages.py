@@ -35,16 +35,16 @@ class Result:
     def part(self, index: Sequence[int]) -> Result:
         """What some of the objects have."""
         mine = [self.which[at] for at in index] if self.which is not None else index
-        parents = sorted(set(mine))
-        starts = list(accumulate(self.counts, initial=0))
-        rank = {parent: at for at, parent in enumerate(parents)}
+        rank: dict[int, int] = {}  # in the order in which they come up, as for a whole
+        which = [rank.setdefault(parent, len(rank)) for parent in mine]
+        parents, starts = list(rank), list(accumulate(self.counts, initial=0))
         return Result(
             self.answer,
             self.outline,
             self.rows.take([row for at in parents for row in range(starts[at], starts[at + 1])]),
             [self.counts[at] for at in parents],
             [self.totals[at] for at in parents] if self.totals else (),
-            [rank[at] for at in mine],
+            which,
             [self.more[at] for at in parents] if self.more else (),
         )
 

@@ -161,6 +161,7 @@ class Selections(NamedTuple):
 
     every: list[Selection]
     needs_types: bool
+    is_alike: bool
 
 
 class Budget:
@@ -243,14 +244,14 @@ class Plan:
         """
         if isinstance(type_, GraphQLObjectType):
             selection = self.select_if_it_can(type_, details)
-            return Selections([selection] if selection else [], needs_types=False)
+            return Selections([selection] if selection else [], needs_types=False, is_alike=True)
         key = _key(type_.name, details)
         if key not in self._by_type:
             possible = self.schema.get_possible_types(type_)
             every = [selection for one in possible if (selection := self.select_if_it_can(one, details))]
             is_alike = len(every) == len(possible) and len({tuple(map(_meaning, one.fields)) for one in every}) == 1
             needs_types = not is_alike or any(field.is_typename for field in every[0].fields)
-            self._by_type[key] = Selections(every[:1] if is_alike else every, needs_types)
+            self._by_type[key] = Selections(every[:1] if is_alike else every, needs_types, is_alike)
         return self._by_type[key]
 
 

@@ -72,6 +72,8 @@ class Statement:
         self.text, parameters = compiled(self._built(), self._sources)
         self.width = len(self._cells)
         self._parameters = [self._sources[name] for name in parameters]
+        # It is kept, so it lets go of what it was made of: SQLAlchemy's expressions, and what this client asked.
+        del self._survey, self._asked, self._cells, self._orders, self._sources
 
     def values(self, asked: AskedAll, keys: Keys) -> list[Any]:
         """The parameters' values, in order."""
@@ -100,14 +102,15 @@ class Statement:
         """The FROM clause so far, and the outline's rows with all that is joined to them."""
         columns = None if outline.edge.parent is None else Columns(outline.edge.parent, parent)
         self.outlines.add(outline)
+        shape = self._asked[outline].shape
+        rows = outline.edge.select_of(shape, columns, self._parameters_of(outline)) if outline.is_read else None
         if isinstance(outline.edge, ConnectionField) and outline.has_total:
-            total = outline.edge.count_of(self._asked[outline].shape, columns, self._parameters_of(outline))
+            total = outline.edge.count_of(shape, columns, self._parameters_of(outline))
             so_far, item = self._joined(so_far, total, is_outer=is_outer)
             self.totals[outline] = self._cell(item.c.total)
             is_outer = True  # a page may be empty, its total is there
-        if not outline.is_read:
+        if rows is None:
             return so_far
-        rows = outline.edge.select_of(self._asked[outline].shape, columns, self._parameters_of(outline))
         if (page := self._asked[outline].page) and not outline.looks_ahead:
             rows = rows.limit(page.size)
         presence = _never_null(outline, rows) if is_outer and not isinstance(outline.edge, ValueField) else None

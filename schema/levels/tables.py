@@ -10,9 +10,10 @@ What a field of composite type gives is `Found`: a table, and how many of its ob
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import repeat
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ class Rows(Table):
         """Objects that have the read columns as attributes."""
         names = list(self.outline.columns)
         columns = [self.column(name) for name in names]
-        return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+        return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in each(columns, self.size)]
 
     def take(self, index: Sequence[int]) -> Rows:
         """Only these rows."""
@@ -185,6 +186,11 @@ class Found:
 Raw = Column | Found | Later  # what a field gives, not yet completed
 
 
+def each(columns: Sequence[Column], size: int) -> Iterable[tuple[Any, ...]]:
+    """The values of each of so many objects, of which there may be none."""
+    return zip(*columns, strict=True) if columns else repeat((), size)
+
+
 def _picker(places: Sequence[int]) -> Callable[[Column], Column]:
     """What picks the values at these places out of a column."""
     if len(places) == 1:
@@ -192,7 +198,7 @@ def _picker(places: Sequence[int]) -> Callable[[Column], Column]:
     return itemgetter(*places) if places else lambda _column: ()
 
 
-def attempt(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def attempt(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """What the function returns, or the exception that it raises."""
     try:
         return function(*arguments, **named)

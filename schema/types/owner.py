@@ -32,7 +32,7 @@ class Group(Owner):
         relations.only_related("childOf", "Group"), "The group above it."
     )
     ancestors: list[Annotated["Group", strawberry.lazy("schema.types.owner")]] = edges(
-        relations.ancestors_of, "The groups above it, the nearest first, at most 10.", order=("distance",)
+        relations.ancestors_of, "The groups above it, the nearest first, at most 10.", order=("distance", "id")
     )
     children: GroupConnection = connection(relations.related("parentOf", "Group"), "The groups right below it.")
     members: UserConnection = connection(relations.related("hasMember", "User"), "The users in it.")

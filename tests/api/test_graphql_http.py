@@ -223,7 +223,7 @@ async def test_a_refused_variable_runs_nothing(client: httpx2.AsyncClient) -> No
 # What is answered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Known(Ready):
     """An operation whose result is known before it runs."""
 
@@ -242,7 +242,7 @@ class KnownOperations(Operations):
 
     def ready(self, text: str, name: str | None = None) -> Ready:
         ready = super().ready(text, name)
-        return Known(ready.operation, ready.weight, self.result)
+        return Known(operation=ready.operation, weight=ready.weight, result=self.result)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import orjson
 
+from tests.bench import hostile as hostility
 from tests.bench import ingest as ingesting
 from tests.bench import pages as paging
 from tests.bench import plans, tables
@@ -187,6 +188,34 @@ async def _profiles(
         click.echo(tables.markdown(found.files()[:_DEAREST]))
         click.echo()
         click.echo(tables.markdown(found.functions()[:_DEAREST]))
+
+
+@main.command()
+@_as_json
+@click.option(
+    "--times", type=click.IntRange(min=1), default=5, help="How often each is planned; the least time counts."
+)
+@click.option("--memory", is_flag=True, help="Ask 10,000 documents instead, and print what they leave; only on Linux.")
+def hostile(times: int, *, memory: bool, as_json: bool) -> None:
+    """What the dearest documents cost before their SQL runs, or what many documents leave behind."""
+    if memory:
+        with server() as url:
+            rows = asyncio.run(_memory(url))
+    else:
+        rows = []
+        for one in hostility.priced(times):
+            say(f"{one.document}: {one.plan_ms} ms")
+            rows.append(asdict(one))
+    click.echo(tables.json(rows) if as_json else tables.markdown(rows))
+
+
+async def _memory(server_url: str) -> list[dict[str, Any]]:
+    url = await loaded_database(server_url, f"landscape_{SMALLEST}", Landscape(SMALLEST))
+    found = []
+    async for one in hostility.remembered(url):
+        say(f"{one.documents} documents: {one.resident_mb} MB")
+        found.append(asdict(one))
+    return found
 
 
 if __name__ == "__main__":

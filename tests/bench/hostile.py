@@ -1,21 +1,35 @@
 """What the dearest documents of 2,000 tokens cost before their SQL runs, and what thousands of documents leave behind.
 
-Statements are made, but do not run: every page is made up, with an object of each type that may come. So plans grow as
+For the former, statements are made but do not run: rows are made up, with every type that may come. So plans grow as
 far as any catalog could make them grow, and no time goes to Postgres.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import gc
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
 from time import process_time
 from typing import Any, cast
 from unittest.mock import patch
 
 import strawberry
-from graphql import GraphQLObjectType, Lexer, OperationDefinitionNode, Source, TokenKind, get_introspection_query, parse, validate
+from graphql import (
+    GraphQLObjectType,
+    Lexer,
+    OperationDefinitionNode,
+    Source,
+    TokenKind,
+    get_introspection_query,
+    parse,
+    validate,
+)
 from sqlalchemy import ARRAY, JSON, BigInteger, DateTime, Integer
 from sqlalchemy.types import TypeEngine
 
@@ -152,10 +166,11 @@ class Price:
 
 
 def priced(times: int) -> Iterator[Price]:
-    """What each document costs, the least of so many times."""
+    """What each document costs, the least of so many times; with the garbage collector as a server has it."""
     schema = create_schema()
-    for title, text in documents().items():
-        yield _priced(schema, title, text, times)
+    with _collecting_as_a_server_does():
+        for title, text in documents().items():
+            yield _priced(schema, title, text, times)
 
 
 def _priced(schema: strawberry.Schema, title: str, text: str, times: int) -> Price:
@@ -181,6 +196,20 @@ def _priced(schema: strawberry.Schema, title: str, text: str, times: int) -> Pri
     )
 
 
+@contextmanager
+def _collecting_as_a_server_does() -> Iterator[None]:
+    """With the garbage collector's settings of `api.server`."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def tokens_of(text: str) -> int:
     """How many tokens a document has."""
     lexer, found = Lexer(Source(text)), 0
@@ -204,7 +233,7 @@ async def planned_alone(operation: Operation) -> Planned:
 
     async def read(level: Level, run: Run, question: Question, keys: Sequence[list[Any]]) -> Answer:
         texts.append(question.statement.text)
-        is_list = not level.head.edge.is_single or level._survey.rider is not None
+        is_list = any(not outline.edge.is_single for outline in question.statement.outlines)
         return _made_up(run, question, keys, most=ROWS if is_list else 1)
 
     refused = ""
@@ -262,7 +291,7 @@ def _items_type(outline: Outline) -> Any:
 
 def _least(times: int, work: Callable[[], Any]) -> tuple[float, Any]:
     """The least milliseconds of CPU that it takes, and what it gives."""
-    least = float("inf")
+    least, given = float("inf"), None
     for _ in range(times):
         begun = process_time()
         given = work()
@@ -277,3 +306,60 @@ def _refused_by(check: Callable[[], object]) -> str:
     except CatalogError as error:
         return error.code
     return ""
+
+
+# What many documents leave behind
+
+_SEEN = (1_000, 5_000, 10_000)
+_FIELDS = ("name", "title", "kind", "type", "description", "createdAt", "etag", "ownerRef", "tags", "namespace")
+_LINKS = (
+    "owner{{{0}}}",
+    "relations(first:5){{totalCount nodes{{type target{{{0}}}}}}}",
+    "...on Component{{system{{{0} domain{{{0}}}}}}}",
+    "problems(first:5){{nodes{{message}}}}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the process holds after so many documents, each of them asked once."""
+
+    documents: int
+    resident_mb: float  # of memory
+    kept: int  # operations
+    kept_weight: int
+
+
+async def remembered(url: str) -> AsyncIterator[Memory]:
+    """The memory after ever more distinct documents, asked of the catalog at `url` as a server is asked."""
+    kept, reads = operations.Operations(create_schema(), Limits()), Reads(url, pool_size=2)
+    chance = Random(7)  # noqa: S311 - not for secrets
+    try:
+        with _collecting_as_a_server_does():
+            for number in range(1, _SEEN[-1] + 1):
+                await _answered(kept, reads, _one_of_many(chance, number))
+                if number in _SEEN:
+                    weight = sum(ready.operation.weight for ready in kept._ready.values())
+                    yield Memory(number, _resident_mb(), len(kept._ready), weight)
+    finally:
+        await reads.close()
+
+
+async def _answered(kept: operations.Operations, reads: Reads, text: str) -> None:
+    with Context(reads=reads, request_id="bench") as context:
+        result = await kept.ready(text).run({}, context)
+    if result.errors:
+        raise result.errors[0]
+
+
+def _one_of_many(chance: Random, number: int) -> str:
+    """A document like no other: of a few fields and links, in any order, about another entity."""
+    fields = " ".join(chance.sample(_FIELDS, chance.randint(1, 6)))
+    links = " ".join(link.format(fields) for link in chance.sample(_LINKS, chance.randint(1, 3)))
+    entity = f'entity(ref:"component:default/component-{number}"){{{fields} {links}}}'
+    return f"query Q{number}{{{entity} entities(first:2){{nodes{{{fields}}}}}}}"
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)

@@ -23,6 +23,7 @@ from api.operation import Operations
 from api.settings import Settings
 from db.engine import create_engine
 from db.reading import Reads
+from schema import ids
 from schema.context import Context
 from schema.errors import for_client
 from schema.levels.reading import STATEMENTS_AT_ONCE
@@ -66,12 +67,13 @@ Answer = tuple[Any, list[tuple[str, list[str | int]]]]
 
 @dataclass
 class World:
-    """The graph of `company.yaml` over a pool of five connections, and a session that stands in its way."""
+    """The graph of `company.yaml` over a pool of five connections, a session in its way, and one that looks on."""
 
     schema: strawberry.Schema
     reads: Reads
     other: asyncpg.Connection
-    player: str  # the id of a component
+    observer: asyncpg.Connection  # within a transaction Postgres would tell the same again and again
+    player: str = ""  # the id of a component
 
     async def answer(self, query: str) -> Answer:
         """The data, and the code and path of each error."""
@@ -89,7 +91,7 @@ class World:
 
     async def until_waiting(self, statements: int) -> None:
         """Wait until so many of our statements wait for a lock; the test's own time limit ends this."""
-        while await self.other.fetchval(WAITING) != statements:
+        while await self.observer.fetchval(WAITING) != statements:
             await asyncio.sleep(0.005)
 
     async def is_whole(self) -> bool:
@@ -113,8 +115,8 @@ async def company_url(database_url: str) -> str:
 @asynccontextmanager
 async def world_of(url: str, schema: strawberry.Schema, **options: Any) -> AsyncIterator[World]:
     reads = Reads(url, pool_size=POOL, **{"statement_timeout": 60.0, **options})
-    async with connected(url) as other:
-        world = World(schema, reads, other, "")
+    async with connected(url) as other, connected(url) as observer:
+        world = World(schema, reads, other, observer)
         try:
             data, _ = await world.answer('{component(ref:"player"){id}}')
             world.player = data["component"]["id"]
@@ -191,8 +193,13 @@ async def test_a_client_that_leaves_takes_its_statements_along(
         {"DATABASE_URL": company_url, "CATALOGRAPH_POOL_SIZE": str(POOL), "CATALOGRAPH_STATEMENT_TIMEOUT": "60"}
     )
     app = create_app(settings, schema=schema)
-    async with app.router.lifespan_context(app) as state, connected(company_url) as other:
-        world = World(schema, state["reads"], other, "")
+    async with (
+        app.router.lifespan_context(app) as state,
+        connected(company_url) as other,
+        connected(company_url) as observer,
+    ):
+        assert state is not None
+        world = World(schema, state["reads"], other, observer)
         data, _ = await world.answer('{component(ref:"player"){id}}')
         client = Client(query.replace("%s", data["component"]["id"]))
         scope: Scope = {
@@ -242,3 +249,62 @@ async def test_a_failure_of_one_level_is_told_at_each_of_its_objects(hurried: Wo
         ("TIMEOUT", [*path, 1, "target", "problems"]),
     ]
     assert await hurried.is_whole()
+
+
+# A connection is lost
+
+
+async def test_a_statement_whose_new_connection_is_cut_fails_its_own_field(
+    company_url: str, schema: strawberry.Schema
+) -> None:
+    async with world_of(company_url, schema) as world:
+        query = '{broken: component(ref:"index"){problems{totalCount}} group(ref:"players"){name} entity(ref:"system:playback"){name}}'
+        async with world.locked("problem"):
+            answering = asyncio.create_task(world.answer(query))
+            for _ in range(2):  # one that was open is tried again on a new connection, once
+                await world.until_waiting(1)
+                assert await world.observer.fetchval(CUT) is True
+            data, errors = await answering
+        assert data == {"broken": None, "group": {"name": "players"}, "entity": {"name": "playback"}}
+        assert errors == [("UNAVAILABLE", ["broken"])]
+        assert await world.is_whole()
+
+
+async def test_a_statement_whose_old_connection_is_cut_is_answered_by_a_new_one(world: World) -> None:
+    async with world.locked("problem"):
+        answering = asyncio.create_task(world.answer('{component(ref:"index"){problems{totalCount}}}'))
+        await world.until_waiting(1)
+        assert await world.observer.fetchval(CUT) is True
+        await world.until_waiting(1)
+    assert await answering == ({"component": {"problems": {"totalCount": 0}}}, [])
+
+
+async def test_where_no_more_connections_are_given_what_has_one_is_answered(world: World, postgres: str) -> None:
+    name = await world.other.fetchval("SELECT current_database()")
+    query = '{player: component(ref:"player"){name} index: component(ref:"index"){name} users{totalCount}}'
+    async with connected(postgres) as elsewhere:
+        await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        data, errors = await world.answer(query.replace(" users{totalCount}", ""))
+        assert data == {"player": {"name": "Player"}, "index": None}  # the pool had made one connection
+        assert errors == [("UNAVAILABLE", ["index"])]
+        assert await world.answer(query) == (None, [("UNAVAILABLE", ["users"])])
+        await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert await world.is_whole()
+    assert await world.answer(query) == (
+        {"player": {"name": "Player"}, "index": {"name": "index"}, "users": {"totalCount": 2}},
+        [],
+    )
+
+
+async def test_a_server_that_is_not_there_fails_each_root_field(schema: strawberry.Schema) -> None:
+    reads = Reads("postgresql://nobody@127.0.0.1:1/nothing", pool_size=POOL)
+    node = ids.encode(ids.Sort.ENTITY, "component:default/a")
+    operation = Operations(schema, Limits()).ready(f'{{component(ref:"a"){{name}} node(id:"{node}"){{id}}}}')
+    with Context(reads=reads, request_id="test") as context:
+        result = await operation.run({}, context)
+    await reads.close()
+    assert result.data == {"component": None, "node": None}
+    assert [(for_client(error, "test").code, error.path) for error in result.errors or []] == [
+        ("UNAVAILABLE", ["component"]),
+        ("UNAVAILABLE", ["node"]),
+    ]

@@ -54,7 +54,7 @@ class Style:
     again: float = 0.15  # of a field to be asked for as it already was, with other fields of its own
     further: float = 0.4  # of an interface's field to be asked for more, below the same response key, on some types
     twin: float = 0.05  # of a field to be asked for once more right after, under another key, with other arguments
-    crowd: float = 0.01  # of all fields without arguments to be selected
+    crowd: float = 0.01  # of a selection to be of all fields without arguments
     directive: float = 0.1
     argument: float = 0.5  # of an argument that may be absent to be there
     arguments: Mapping[str, float] = field(default_factory=dict)  # the same, for those of these names
@@ -117,6 +117,7 @@ class Writer:
     _heads: dict[tuple[str, str], str] = field(default_factory=dict)  # name, signature -> text
     _meanings: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what a response key stands for, everywhere
     _written: int = 0
+    _in_crowd: bool = False
 
     def operation(self) -> RandomOperation:
         """The operation; a writer has one."""
@@ -140,12 +141,20 @@ class Writer:
 
     def _selections(self, type_: Any, depth: int) -> str:
         """What stands between a pair of braces."""
-        if hasattr(type_, "fields") and self._chance(self.style.crowd):
-            plain = {name: spec for name, spec in self._candidates(type_, depth).items() if not spec.args}
-            selections = [self._whole_field(type_, name, spec, depth) for name, spec in plain.items()]
+        if hasattr(type_, "fields") and self._chance(0.5 if self._in_crowd else self.style.crowd):
+            selections = self._crowd(type_, depth)
         else:
             selections = [self._selection(type_, depth) for _ in range(self.random.randint(1, self.style.breadth))]
         return self.random.choice([" ", " ", "\n  "]).join(selections or [self._typename()])
+
+    def _crowd(self, type_: Any, depth: int) -> list[str]:
+        """All fields without arguments, and often again below them."""
+        plain = {name: spec for name, spec in self._candidates(type_, depth).items() if not spec.args}
+        self._written += sum(is_composite_type(get_named_type(spec.type)) for spec in plain.values())
+        is_outermost, self._in_crowd = not self._in_crowd, True
+        written = [self._whole_field(type_, name, spec, depth) for name, spec in plain.items()]
+        self._in_crowd = not is_outermost
+        return written
 
     def _selection(self, type_: Any, depth: int) -> str:
         self._written += 1

@@ -41,6 +41,7 @@ STYLE = Style(
     depth=5,
     breadth=5,
     introspection=0.01,
+    crowd=0.03,
     argument=0.4,
     arguments={"first": 0.95, "last": 0.95, "after": 0.4, "before": 0.4, "orderBy": 0.4, "filter": 0.3},
     either=(frozenset({"first", "after"}), frozenset({"last", "before"})),

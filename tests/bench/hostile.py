@@ -231,7 +231,7 @@ async def planned_alone(operation: Operation) -> Planned:
     """Plan an operation as far as it goes, on rows that are made up."""
     texts: list[str] = []
 
-    async def read(__level: Level, run: Run, question: Question, keys: Sequence[list[Any]]) -> Answer:
+    async def read(_level: Level, run: Run, question: Question, keys: Sequence[list[Any]], /) -> Answer:
         texts.append(question.statement.text)
         is_list = any(not outline.edge.is_single for outline in question.statement.outlines)
         return _made_up(run, question, keys, most=ROWS if is_list else 1)

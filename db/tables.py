@@ -6,7 +6,7 @@
      │
     source ──< source_run, source_file  where entities come from, each reading of it, each file's last digest
      │
-    problem, change                     what is wrong now; everything that was ever written
+    problem, change                     what is wrong now; everything that was written, until it is forgotten
 
 An entity's id is the id of its ref. A reference to something that does not exist is therefore a ref without an entity,
 and when the entity arrives, nothing that points at it has to change. Refs are never deleted.
@@ -49,11 +49,16 @@ source = Table(
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
     Column("name", Word, nullable=False, unique=True),
-    Column("type", Word, nullable=False, comment="file, folder or glob"),
+    Column("type", Word, nullable=False, comment="file, folder, glob, git, url, backstage or api"),
     Column("kinds", ARRAY(Word), comment="allowed kinds, lower case; `-user` is a refused one; null: all"),
     Column("trusted", Boolean, nullable=False, comment="owner rights follow relations of trusted sources only"),
     Column("state", Word, nullable=False, server_default="IDLE", comment="IDLE, RUNNING, FAILED or HELD"),
     Column("created_at", Instant, nullable=False, server_default=text("now()")),
+    Column("declared_in", Word, comment="settings or mutation; null: by a command, and read when that is run"),
+    Column("definition", JSONB, comment="how to read it, as declared, without secrets; null: no process reads it"),
+    Column("next_run_at", Instant, comment="when a process is to read it; null: never"),
+    Column("allow_removals", Boolean, nullable=False, server_default="false", comment="of its next run only"),
+    Index("source_by_next_run", "next_run_at"),
 )
 
 source_run = Table(
@@ -78,6 +83,7 @@ source_run = Table(
         )
     ),
     Column("error", Word),
+    Column("commit", Word, comment="that was read, where the source has commits"),
     Index("source_run_by_source", "source_id", "id"),
 )
 
@@ -201,5 +207,16 @@ change = Table(
     Column("by", Word, nullable=False, comment="who wrote: `source:<name>`"),
     Column("before", JSONB, comment="{apiVersion, kind, metadata, spec}; null when created"),
     Column("after", JSONB, comment="null when deleted"),
+    Column("links_before", JSONB, comment="{owner, system, domain, parent}: the refs that `before` names, or null"),
+    Column("links_after", JSONB, comment="the same of `after`"),
     Index("change_by_entity", "entity_id", "seq"),
+    Index("change_by_writer", "by", "seq"),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("topic", Word, primary_key=True, comment="catalog"),
+    Column("forgotten", BigInteger, nullable=False, comment="the last position that is not kept any more"),
+    comment="how far back each log of changes reaches",
 )

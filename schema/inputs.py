@@ -21,7 +21,15 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
-from db.rules.filters import Described, EntityOrderField, NullsOrder, OrderDirection, ProblemArea, Severity
+from db.rules.filters import (
+    Described,
+    EntityOrderField,
+    FacetField,
+    NullsOrder,
+    OrderDirection,
+    ProblemArea,
+    Severity,
+)
 from db.rules.refs import Ref, RefError
 from schema.errors import BadUserInput
 from schema.scalars import EntityRef
@@ -227,5 +235,5 @@ def _describe(enum: type[Described]) -> None:
         value.description = enum[value.name].description
 
 
-for _enum in (EntityOrderField, NullsOrder, OrderDirection, ProblemArea, Severity):
+for _enum in (EntityOrderField, FacetField, NullsOrder, OrderDirection, ProblemArea, Severity):
     _describe(_enum)

@@ -77,8 +77,10 @@ class EntityOrderField(Described):
     NAMESPACE = "namespace", "By namespace."
     TYPE = "type", "By `spec.type`."
     LIFECYCLE = "lifecycle", "By `spec.lifecycle`."
+    OWNER = "owner_ref", "By the ref of its owner, as declared."
     CREATED_AT = "created_at", "By when it first came into the catalog."
     UPDATED_AT = "updated_at", "By when its metadata or spec last changed."
+    PATH = "path", "By the value at `path`: numbers as numbers, before texts."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class EntityOrder:
     """One key of an order of entities."""
 
     field: EntityOrderField = asks("What to order by.", default=MISSING)
+    path: str | None = asks("Of PATH: a JSON pointer (RFC 6901) such as `/spec/tier` or `/metadata/labels/region`.")
     direction: OrderDirection = asks("Ascending or descending.", default=OrderDirection.ASC)
     nulls: NullsOrder = asks("Where entities without a value stand.", default=NullsOrder.LAST)
 
@@ -105,6 +108,49 @@ class StringFilter:
     prefix: str | None = asks("Starts with.")
     contains: str | None = asks("Contains.")
     exists: bool | None = asks("Present, or absent.")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFilter:
+    """A test of a number. What is absent, or no number, fails every operator but `exists: false` and `ne`."""
+
+    eq: float | None = asks("Equal to.")
+    ne: float | None = asks("Not equal to, or absent.")
+    gt: float | None = asks("Greater than.")
+    gte: float | None = asks("Greater than or equal to.")
+    lt: float | None = asks("Less than.")
+    lte: float | None = asks("Less than or equal to.")
+    exists: bool | None = asks("Present, or absent.")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """A test of a label or an annotation."""
+
+    key: str = asks("The key, with its prefix: `backstage.io/kubernetes-id`.", default=MISSING)
+    value: StringFilter | None = asks("What its value must be. Left out: the key is there.")
+
+
+@dataclass(frozen=True, slots=True)
+class PathFilter:
+    """A test of a value anywhere in `spec` or `metadata`. Of a list of texts or numbers, as of a field of many values.
+
+    With several of `text`, `number` and `boolean` all must hold; with none, the value is there. A value of another type
+    is as if absent: the text "3" is no number.
+    """
+
+    path: str = asks("A JSON pointer (RFC 6901): `/spec/profile/email`, `/metadata/labels/a.b~1c`.", default=MISSING)
+    text: StringFilter | None = asks("What the text there must be.")
+    number: NumberFilter | None = asks("What the number there must be.")
+    boolean: bool | None = asks("What the boolean there must be.")
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureFilter:
+    """What is reached from an entity by following relations of one type."""
+
+    ref: Ref = asks("The entity to start from. A ref needs its kind: `component:dice-roller`.", default=MISSING)
+    depth: int | None = asks("How many steps to follow: 1 to 10. Left out: 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +176,47 @@ class EntityFilter:
     type: StringFilter | None = asks("`spec.type`, such as `service`.")
     lifecycle: StringFilter | None = asks("`spec.lifecycle`, such as `production`.")
     tag: StringFilter | None = asks("The tags.")
+    label: KeyFilter | None = asks("A label. To test two of them, use `allOf`.")
+    annotation: KeyFilter | None = asks("An annotation.")
+    path: PathFilter | None = asks("A value anywhere in `spec` or `metadata`.")
     owned_by: Ref | None = asks("Owned by this group or user directly. The kind defaults to Group.", kind="group")
+    in_tree_of: Ref | None = asks(
+        "Owned by this group, by a group anywhere below it, or by a member of one. The kind defaults to Group.",
+        kind="group",
+    )
     part_of: Ref | None = asks(
         "Directly part of this system, domain or component. The kind defaults to System.", kind="system"
     )
+    depends_on: ClosureFilter | None = asks("Depends on this entity, directly or in so many steps.")
+    dependency_of: ClosureFilter | None = asks("Is a dependency of this entity, directly or in so many steps.")
     has_problem: bool | None = asks("Has a problem, or has none.")
+    text: str | None = asks(
+        "Every word of this is in its name, title, description or tags, or nearly so: as `search` finds it."
+    )
     created_at: DateTimeFilter | None = asks("When it first came into the catalog.")
     updated_at: DateTimeFilter | None = asks("When its metadata or spec last changed.")
+
+
+class FacetField(Described):
+    """What entities can be counted by."""
+
+    KIND = "kind", "By kind, as declared."
+    NAMESPACE = "namespace", "By namespace."
+    TYPE = "type", "By `spec.type`."
+    LIFECYCLE = "lifecycle", "By `spec.lifecycle`."
+    OWNER = "owner", "By the ref of the owner, as declared."
+    SYSTEM = "system", "By the ref of the system, as declared."
+    TAG = "tag", "By tag; an entity counts once for each of its tags."
+    LABEL = "label", "By the value of the label `key`."
+
+
+@dataclass(frozen=True, slots=True)
+class FacetInput:
+    """One way to count entities."""
+
+    field: FacetField = asks("What to count by.", default=MISSING)
+    key: str | None = asks("Of LABEL: which label.")
+    first: int = asks("How many values to give, the most frequent first: 1 to 100.", default=20)
 
 
 @dataclass(frozen=True, slots=True)

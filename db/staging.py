@@ -28,7 +28,8 @@ _TABLES = """
     CREATE TEMP TABLE staged_file (
         path text COLLATE "C", digest text, included text, documents int, rejected int, skipped int,
         keeps boolean,      -- its entities stay, unless another file claims them, or their kind is not allowed
-        unchanged boolean   -- not parsed: its digest is that of the last run
+        unchanged boolean,  -- not parsed: its digest is that of the last run
+        commit text
     ) ON COMMIT DROP;
     CREATE TEMP TABLE staged_keep (
         ref text COLLATE "C"  -- of a document that was rejected
@@ -61,6 +62,7 @@ class StagedFile:
     reading: Reading
     digest: str | None = None  # None: to be read again by the next run, whether it changes or not
     unchanged: bool = False  # then the reading holds no records, only the counts of the last run
+    commit: str | None = None  # that it was read from, where the source has commits
 
 
 class KnownFile(NamedTuple):
@@ -164,7 +166,7 @@ class Staging:
 
 
 _COLUMNS = {
-    "staged_file": ["path", "digest", "included", "documents", "rejected", "skipped", "keeps", "unchanged"],
+    "staged_file": ["path", "digest", "included", "documents", "rejected", "skipped", "keeps", "unchanged", "commit"],
     "staged_keep": ["ref"],
     "staged_finding": ["path", "rule", "severity", "message", "hint", "document", "line", "field", "ref"],
     "staged": [
@@ -184,7 +186,8 @@ def _file_row(file: StagedFile) -> tuple[object, ...]:
     reading = file.reading
     keeps = file.unchanged or kept(reading) is None
     counts = (reading.documents, reading.rejected, reading.skipped)
-    return (file.path, file.digest, jsonb.encode_text(reading.included), *counts, keeps, file.unchanged)
+    included = jsonb.encode_text(reading.included)
+    return (file.path, file.digest, included, *counts, keeps, file.unchanged, file.commit)
 
 
 def _finding_row(path: str, found: Finding) -> tuple[object, ...]:

@@ -35,6 +35,7 @@ class Difference:
     changed: int
     removed: int
     held: int  # entities that the source holds before
+    whole: bool  # what was compared is the whole source
 
 
 class Change(NamedTuple):
@@ -46,13 +47,18 @@ class Change(NamedTuple):
     after: dict[str, Json] | None
 
 
-async def compare(connection: AsyncConnection, source_id: int) -> Difference:
-    """Compare what is staged with the catalog, which nobody else writes to from here until the transaction ends."""
+async def compare(connection: AsyncConnection, source_id: int, *, whole: bool = True) -> Difference:
+    """Compare what is staged with the catalog, which nobody else writes to from here until the transaction ends.
+
+    What is staged is the whole source, or only the files that may differ: the others then stay as they are. A file
+    that is gone is staged as one without documents.
+    """
     await locks.lock(connection, locks.CATALOG)
     await script(connection, _TABLES)
+    values = {"source": source_id, "whole": whole}
     for statement in (*_CLAIMS, _WRITTEN):
-        await connection.execute(text(statement), {"source": source_id})
-    return Difference(*(await connection.execute(text(_DIFFERENCE), {"source": source_id})).one())
+        await connection.execute(text(statement), values)
+    return Difference(*(await connection.execute(text(_DIFFERENCE), values)).one(), whole)
 
 
 async def differences(connection: AsyncConnection) -> AsyncIterator[Change]:
@@ -69,10 +75,9 @@ async def write(connection: AsyncConnection, run: Run, declared: Source, differe
 
     Returns what the run amounts to.
     """
-    values = {"source": run.source_id, "at": difference.at}
-    for statement in (*_NAMES, *_ENTITIES, *_RELATIONS, *_PROBLEMS, *_FILES):
-        await connection.execute(text(statement), values)
-    documents, rejected, skipped, problems = (await connection.execute(text(_TOTALS), values)).one()
+    await apply(connection, run.source_id, difference)
+    totals = await connection.execute(text(_TOTALS), {"source": run.source_id})
+    documents, rejected, skipped, problems = totals.one()
     entities = difference.held + difference.added - difference.removed
     counts = Counts(
         documents=documents,
@@ -86,9 +91,20 @@ async def write(connection: AsyncConnection, run: Run, declared: Source, differe
         problems=problems,
     )
     await runs.finish(connection, run, declared, counts)
-    entries = text(_ENTRIES).bindparams(by=f"source:{declared.name}", at=difference.at)
-    await changes.append(connection, entries)
+    await log(connection, difference, by=f"source:{declared.name}")
     return counts
+
+
+async def apply(connection: AsyncConnection, source_id: int, difference: Difference) -> None:
+    """Write what `compare` found, without the change log: `log` has to follow, last before the commit."""
+    values = {"source": source_id, "at": difference.at, "whole": difference.whole}
+    for statement in (*_NAMES, *_ENTITIES, *_RELATIONS, *_PROBLEMS, *_FILES):
+        await connection.execute(text(statement), values)
+
+
+async def log(connection: AsyncConnection, difference: Difference, *, by: str) -> None:
+    """Append what was written to the change log; to be committed at once."""
+    await changes.append(connection, text(_ENTRIES).bindparams(by=by, at=difference.at))
 
 
 async def refresh_statistics(connection: AsyncConnection) -> None:
@@ -99,7 +115,9 @@ async def refresh_statistics(connection: AsyncConnection) -> None:
 # All text is compared byte by byte, as in the tables proper.
 _TABLES = """
     -- which entities are created, updated and deleted
-    CREATE TEMP TABLE written (kind text, ref text COLLATE "C", "before" jsonb, "after" jsonb) ON COMMIT DROP;
+    CREATE TEMP TABLE written (
+        kind text, ref text COLLATE "C", "before" jsonb, "after" jsonb, links_before jsonb, links_after jsonb
+    ) ON COMMIT DROP;
     -- the accepted documents, with ids for names
     CREATE TEMP TABLE claim (
         position int, id bigint, owner_id bigint, system_id bigint, domain_id bigint, parent_id bigint
@@ -150,27 +168,32 @@ _CLAIMS = (
 # An entity goes when its file was read, or is gone, and no document speaks for it any more; also when its own document
 # says that it is of a kind that is not allowed, though a broken one beside it keeps the rest of the file.
 _WRITTEN = """
-    INSERT INTO written (kind, ref, "before", "after")
-    SELECT CASE WHEN e.id IS NULL THEN 'CREATED' ELSE 'UPDATED' END, s.ref,
-        CASE WHEN e.id IS NOT NULL THEN jsonb_build_object(
-            'apiVersion', e.api_version, 'kind', e.kind, 'metadata', d.metadata, 'spec', d.spec) END,
-        jsonb_build_object(
-            'apiVersion', s.api_version, 'kind', s.kind, 'metadata', s.metadata::jsonb, 'spec', s.spec::jsonb)
-    FROM staged s LEFT JOIN entity e ON e.ref = s.ref LEFT JOIN document d ON d.entity_id = e.id
+    INSERT INTO written (kind, ref, "before", "after", links_before, links_after)
+    SELECT CASE WHEN e.id IS NULL THEN 'CREATED' ELSE 'UPDATED' END, s.ref, e.document, jsonb_build_object(
+            'apiVersion', s.api_version, 'kind', s.kind, 'metadata', s.metadata::jsonb, 'spec', s.spec::jsonb),
+        e.links, jsonb_build_object('owner', s.owner, 'system', s.system, 'domain', s.domain, 'parent', s.parent)
+    FROM staged s LEFT JOIN LATERAL ({held} WHERE e.ref = s.ref) e ON true
     WHERE s.lost IS NULL AND e.etag IS DISTINCT FROM s.etag
     UNION ALL
-    SELECT 'DELETED', e.ref, jsonb_build_object(
-        'apiVersion', e.api_version, 'kind', e.kind, 'metadata', d.metadata, 'spec', d.spec), NULL
-    FROM entity e JOIN document d ON d.entity_id = e.id
-        LEFT JOIN staged_file f ON f.path = e.location AND f.keeps
+    SELECT 'DELETED', e.ref, e.document, NULL, e.links, NULL
+    FROM ({held} WHERE e.source_id = :source) e
+        LEFT JOIN staged_file f ON f.path = e.location
         LEFT JOIN (
             SELECT DISTINCT ref FROM staged_finding WHERE rule = 'kind-not-allowed'
         ) refused ON refused.ref = e.ref
-    WHERE e.source_id = :source
-        AND (f.path IS NULL OR refused.ref IS NOT NULL)
+    WHERE (NOT coalesce(f.keeps, NOT CAST(:whole AS boolean)) OR refused.ref IS NOT NULL)
         AND NOT EXISTS (SELECT FROM staged s WHERE s.ref = e.ref AND s.lost IS NULL)
         AND NOT EXISTS (SELECT FROM staged_keep k WHERE k.ref = e.ref)
-"""
+""".format(
+    held="""
+        SELECT e.id, e.ref, e.etag, e.location, jsonb_build_object(
+                'apiVersion', e.api_version, 'kind', e.kind, 'metadata', d.metadata, 'spec', d.spec) AS document,
+            jsonb_build_object('owner', (SELECT ref FROM ref WHERE id = e.owner_id),
+                'system', (SELECT ref FROM ref WHERE id = e.system_id),
+                'domain', (SELECT ref FROM ref WHERE id = e.domain_id),
+                'parent', (SELECT ref FROM ref WHERE id = e.parent_id)) AS links
+        FROM entity e JOIN document d ON d.entity_id = e.id"""
+)  # noqa: S608 - of constants
 
 _DIFFERENCE = """
     SELECT clock_timestamp(), count(*) FILTER (WHERE kind = 'CREATED'), count(*) FILTER (WHERE kind = 'UPDATED'),
@@ -207,12 +230,13 @@ _ENTITIES = (
     """
     INSERT INTO entity AS held (
         id, ref, graph_type, api_version, kind, namespace, name, title, description, type, lifecycle, tags,
-        owner_id, system_id, domain_id, parent_id, etag, source_id, location, document, line, created_at, updated_at
+        owner_id, system_id, domain_id, parent_id, etag, source_id, location, document, line, commit,
+        created_at, updated_at
     )
     SELECT c.id, s.ref, s.graph_type, s.api_version, s.kind, s.namespace, s.name, s.title, s.description, s.type,
         s.lifecycle, s.tags, c.owner_id, c.system_id, c.domain_id, c.parent_id, s.etag, :source, s.path, s.document,
-        s.line, CAST(:at AS timestamptz), CAST(:at AS timestamptz)
-    FROM claim c JOIN staged s USING (position) LEFT JOIN entity e ON e.id = c.id
+        s.line, f.commit, CAST(:at AS timestamptz), CAST(:at AS timestamptz)
+    FROM claim c JOIN staged s USING (position) JOIN staged_file f USING (path) LEFT JOIN entity e ON e.id = c.id
     WHERE e.id IS NULL OR (
         e.etag, e.location, e.document, e.line, e.graph_type, e.title, e.description, e.type, e.lifecycle, e.tags,
         e.owner_id, e.system_id, e.domain_id, e.parent_id
@@ -226,7 +250,7 @@ _ENTITIES = (
         description = excluded.description, type = excluded.type, lifecycle = excluded.lifecycle,
         tags = excluded.tags, owner_id = excluded.owner_id, system_id = excluded.system_id,
         domain_id = excluded.domain_id, parent_id = excluded.parent_id, etag = excluded.etag,
-        location = excluded.location, document = excluded.document, line = excluded.line,
+        location = excluded.location, document = excluded.document, line = excluded.line, commit = excluded.commit,
         updated_at = CASE WHEN held.etag = excluded.etag THEN held.updated_at ELSE excluded.updated_at END
     """,
     """
@@ -303,6 +327,7 @@ _PROBLEMS = (
     """
     DELETE FROM problem p USING (
         SELECT id FROM problem WHERE source_id = :source AND area = 'CATALOG' AND rule <> 'dangling-reference'
+            AND (CAST(:whole AS boolean) OR location IN (SELECT path FROM staged_file))
         UNION
         SELECT p.id FROM problem p JOIN (SELECT id FROM claim UNION ALL SELECT id FROM gone) touched
             ON touched.id = p.entity_id AND p.rule = 'dangling-reference'
@@ -338,6 +363,7 @@ _FILES = (
     """
     DELETE FROM source_file f
     WHERE f.source_id = :source
+        AND (CAST(:whole AS boolean) OR f.path IN (SELECT path FROM staged_file))
         AND NOT EXISTS (SELECT FROM staged_file s WHERE s.path = f.path AND s.digest = f.digest)
     """,
     """
@@ -357,6 +383,7 @@ _TOTALS = """
 """
 
 _ENTRIES = """
-    SELECT w.kind, r.id, CAST(:by AS text), CAST(:at AS timestamptz), w."before", w."after"
+    SELECT w.kind, r.id, CAST(:by AS text), CAST(:at AS timestamptz), w."before", w."after",
+        w.links_before, w.links_after
     FROM written w JOIN ref r USING (ref) ORDER BY w.ref
 """

@@ -182,7 +182,7 @@ class _Composites:
             return []
         if isinstance(field.named, GraphQLObjectType):
             return self._of_type(field.named, table, at)
-        every, needs_types, is_alike = field.selections
+        every, needs_types, is_alike = self.run.plan.selections(field.named, field.details)
         if not needs_types and isinstance(table, Rows):
             return self.run.select(every[0], table, at, self.jobs)
         names = self._type_names(table, at)
@@ -216,7 +216,7 @@ class _Composites:
 
     def _selected(self, type_: GraphQLObjectType, table: Table, at: Values) -> list[Any]:
         try:
-            selection = self.field.selection(type_)
+            selection = self.run.plan.select(type_, self.field.details)
         except CostLimit:
             raise
         except GraphQLError as error:  # a variable of `@skip` or `@include` has no value

@@ -74,7 +74,7 @@ async def _read(run: Run, field: Field, edge: EdgeField, table: Table, *, is_mix
 
 
 async def _read_rows(run: Run, field: Field, edge: EdgeField, table: Table, *, is_mixed: bool) -> Result:
-    level = field.level(edge)
+    level = run.plan.level(field, edge)
     question = level.ask(run)  # before the keys: those that ask in vain may have none
     if not edge.keys:
         answer = await level.read(run, question, ())

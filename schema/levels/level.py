@@ -36,7 +36,6 @@ class Level:
     """An edge with all that comes along with it."""
 
     def __init__(self, plan: Plan, field: Field, edge: EdgeField) -> None:
-        self._plan = plan
         self._survey = Survey(plan, field, edge)
         self._constant: dict[Outline, Asked] = {}
         self._varying = self._survey.outlines
@@ -78,11 +77,11 @@ class Level:
         statement = self._statements.get(shape)
         if statement is None:
             # A plan pays for one statement of each level, and so for their number; others are on the run that asks.
-            budget = run.budget if self._statements else self._plan.budget
+            budget = run.budget if self._statements else run.plan.budget
             budget.check()
             statement = self._made(asked)
             budget.charge(len(statement.text) // CHARACTERS_OF_TIME)
-            self._keep(shape, statement)
+            self._keep(run.plan, shape, statement)
         else:
             self._statements.move_to_end(shape)
         return statement
@@ -93,12 +92,12 @@ class Level:
         except ForeignPlaceError:
             raise BadUserInput("This cursor was not made by this graph.") from None
 
-    def _keep(self, shape: Hashable, statement: Statement) -> None:
+    def _keep(self, plan: Plan, shape: Hashable, statement: Statement) -> None:
         if len(self._statements) == MOST_SHAPES:
             _, oldest = self._statements.popitem(last=False)
-            self._plan.weight -= _weight(oldest)
+            plan.weight -= _weight(oldest)
         self._statements[shape] = statement
-        self._plan.weight += _weight(statement)
+        plan.weight += _weight(statement)
 
 
 def _weight(statement: Statement) -> int:

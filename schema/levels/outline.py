@@ -61,6 +61,7 @@ class Survey:
         self._walk_edge(self.head, field)
         self._choose_rider()
         self.outlines = list(self.head.all())
+        del self._plan, self._riders  # which keeps it
 
     def _walk_edge(self, outline: Outline, field: Field) -> None:
         if isinstance(outline.edge, ValueField):

@@ -55,14 +55,20 @@ class Field:
     """
 
     def __init__(
-        self, plan: Plan, parent: GraphQLObjectType, *, within: Details, position: int, key: str, details: Details
+        self,
+        definition: GraphQLField,
+        parent: GraphQLObjectType,
+        *,
+        within: Details,
+        position: int,
+        key: str,
+        details: Details,
     ) -> None:
-        self.plan, self.parent, self.within = plan, parent, within
+        self.definition, self.parent, self.within = definition, parent, within
         self.position, self.key, self.details = position, key, details
         self.node = details[0].node
         self.name = self.node.name.value
-        self.definition = cast("GraphQLField", plan.schema.get_field(parent, self.name))  # the document is valid
-        self.type: GraphQLOutputType = self.definition.type
+        self.type: GraphQLOutputType = definition.type
         self.is_nonnull = isinstance(self.type, GraphQLNonNull)
         self.inner: Any = self.type.of_type if isinstance(self.type, GraphQLNonNull) else self.type
         self.named: Any = get_named_type(self.type)
@@ -79,8 +85,6 @@ class Field:
         self.is_constant = not any(map(_mentions_variable, (argument.value for argument in self.node.arguments or ())))
         self._arguments: dict[str, Any] | None = None
         self._asked: Asked | None = None
-        self._level: Level | None = None
-        self._selections: dict[str, Selection] = {}
 
     @cached_property
     def identity(self) -> Hashable:
@@ -123,24 +127,6 @@ class Field:
             self._asked = asked
         return asked
 
-    def selection(self, type_: GraphQLObjectType) -> Selection:
-        """What is selected of its objects of this type. Raises as `Plan.select`."""
-        selection = self._selections.get(type_.name)
-        if selection is None:
-            selection = self._selections[type_.name] = self.plan.select(type_, self.details)
-        return selection
-
-    @cached_property
-    def selections(self) -> Selections:
-        """As `Plan.selections` of its objects."""
-        return self.plan.selections(self.named, self.details)
-
-    def level(self, edge: EdgeField) -> Level:
-        """What its edge reads."""
-        if self._level is None:
-            self._level = Level(self.plan, self, edge)
-        return self._level
-
 
 class Selection:
     """The fields of one object type, as one or several places in the document select them together."""
@@ -149,7 +135,7 @@ class Selection:
         plan.budget.charge(len(grouped))
         plan.weight += len(grouped)
         self.fields = [
-            Field(plan, type_, within=within, position=position, key=key, details=details)
+            Field(plan.definition(type_, details), type_, within=within, position=position, key=key, details=details)
             for position, (key, details) in enumerate(grouped.items())
         ]
         self.sites = {field.site for field in self.fields if field.edge}
@@ -182,7 +168,11 @@ class Budget:
 
 
 class Plan:
-    """What one operation needs, under one choice of the fields that `@skip` and `@include` leave."""
+    """What one operation needs, under one choice of the fields that `@skip` and `@include` leave.
+
+    Nothing that it holds refers to it, so all of it goes as soon as it is forgotten, and not when the garbage collector
+    next looks at what is old.
+    """
 
     def __init__(
         self,
@@ -200,6 +190,7 @@ class Plan:
         self._selections: dict[Hashable, Selection] = {}
         self._possible: dict[str, frozenset[str]] = {}
         self._by_type: dict[Hashable, Selections] = {}
+        self._levels: dict[Field, Level] = {}
         type_ = cast("GraphQLObjectType", self.schema.get_root_type(operation.operation))
         collected = collect_fields(self.schema, fragments, variables, type_, operation)
         self.root = Selection(self, type_, [], collected.grouped_field_set)
@@ -226,6 +217,18 @@ class Plan:
             raise
         except GraphQLError:
             return None
+
+    def level(self, field: Field, edge: EdgeField) -> Level:
+        """What the edge of this field reads."""
+        level = self._levels.get(field)
+        if level is None:
+            level = self._levels[field] = Level(self, field, edge)
+        return level
+
+    def definition(self, type_: GraphQLObjectType, details: Details) -> GraphQLField:
+        """The field that all of these nodes name."""
+        name = details[0].node.name.value
+        return cast("GraphQLField", self.schema.get_field(type_, name))  # the document is valid
 
     def object_type(self, name: str) -> GraphQLObjectType:
         """The object type of this name."""

@@ -143,7 +143,7 @@ def test_a_document_without_a_ref_keeps_its_whole_file_and_one_with_it_only_itse
 
 
 def _entry(entity_id: int) -> TextClause:
-    entry = "SELECT 'CREATED', CAST(:id AS bigint), 'test', now(), NULL::jsonb, NULL::jsonb"
+    entry = "SELECT 'CREATED', CAST(:id AS bigint), 'test', now(), NULL::jsonb, NULL::jsonb, NULL::jsonb, NULL::jsonb"
     return text(entry).bindparams(id=entity_id)
 
 

@@ -169,31 +169,35 @@ _CLAIMS = (
 # says that it is of a kind that is not allowed, though a broken one beside it keeps the rest of the file.
 _WRITTEN = """
     INSERT INTO written (kind, ref, "before", "after", links_before, links_after)
-    SELECT CASE WHEN e.id IS NULL THEN 'CREATED' ELSE 'UPDATED' END, s.ref, e.document, jsonb_build_object(
-            'apiVersion', s.api_version, 'kind', s.kind, 'metadata', s.metadata::jsonb, 'spec', s.spec::jsonb),
-        e.links, jsonb_build_object('owner', s.owner, 'system', s.system, 'domain', s.domain, 'parent', s.parent)
-    FROM staged s LEFT JOIN LATERAL ({held} WHERE e.ref = s.ref) e ON true
-    WHERE s.lost IS NULL AND e.etag IS DISTINCT FROM s.etag
-    UNION ALL
-    SELECT 'DELETED', e.ref, e.document, NULL, e.links, NULL
-    FROM ({held} WHERE e.source_id = :source) e
-        LEFT JOIN staged_file f ON f.path = e.location
-        LEFT JOIN (
-            SELECT DISTINCT ref FROM staged_finding WHERE rule = 'kind-not-allowed'
-        ) refused ON refused.ref = e.ref
-    WHERE (NOT coalesce(f.keeps, NOT CAST(:whole AS boolean)) OR refused.ref IS NOT NULL)
-        AND NOT EXISTS (SELECT FROM staged s WHERE s.ref = e.ref AND s.lost IS NULL)
-        AND NOT EXISTS (SELECT FROM staged_keep k WHERE k.ref = e.ref)
-""".format(
-    held="""
-        SELECT e.id, e.ref, e.etag, e.location, jsonb_build_object(
-                'apiVersion', e.api_version, 'kind', e.kind, 'metadata', d.metadata, 'spec', d.spec) AS document,
-            jsonb_build_object('owner', (SELECT ref FROM ref WHERE id = e.owner_id),
-                'system', (SELECT ref FROM ref WHERE id = e.system_id),
-                'domain', (SELECT ref FROM ref WHERE id = e.domain_id),
-                'parent', (SELECT ref FROM ref WHERE id = e.parent_id)) AS links
-        FROM entity e JOIN document d ON d.entity_id = e.id"""
-)  # noqa: S608 - of constants
+    SELECT w.kind, w.ref,
+        CASE WHEN e.id IS NOT NULL THEN jsonb_build_object(
+            'apiVersion', e.api_version, 'kind', e.kind, 'metadata', d.metadata, 'spec', d.spec) END,
+        CASE WHEN s.position IS NOT NULL THEN jsonb_build_object(
+            'apiVersion', s.api_version, 'kind', s.kind, 'metadata', s.metadata::jsonb, 'spec', s.spec::jsonb) END,
+        CASE WHEN e.id IS NOT NULL THEN jsonb_build_object(
+            'owner', (SELECT ref FROM ref WHERE id = e.owner_id), 'system', (SELECT ref FROM ref WHERE id = e.system_id),
+            'domain', (SELECT ref FROM ref WHERE id = e.domain_id),
+            'parent', (SELECT ref FROM ref WHERE id = e.parent_id)) END,
+        CASE WHEN s.position IS NOT NULL THEN jsonb_build_object(
+            'owner', s.owner, 'system', s.system, 'domain', s.domain, 'parent', s.parent) END
+    FROM (
+        SELECT CASE WHEN e.id IS NULL THEN 'CREATED' ELSE 'UPDATED' END AS kind, s.ref, e.id, s.position
+        FROM staged s LEFT JOIN entity e ON e.ref = s.ref
+        WHERE s.lost IS NULL AND e.etag IS DISTINCT FROM s.etag
+        UNION ALL
+        SELECT 'DELETED', e.ref, e.id, NULL
+        FROM entity e
+            LEFT JOIN staged_file f ON f.path = e.location
+            LEFT JOIN (
+                SELECT DISTINCT ref FROM staged_finding WHERE rule = 'kind-not-allowed'
+            ) refused ON refused.ref = e.ref
+        WHERE e.source_id = :source
+            AND (NOT coalesce(f.keeps, NOT CAST(:whole AS boolean)) OR refused.ref IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM staged s WHERE s.ref = e.ref AND s.lost IS NULL)
+            AND NOT EXISTS (SELECT FROM staged_keep k WHERE k.ref = e.ref)
+    ) w LEFT JOIN entity e ON e.id = w.id LEFT JOIN document d ON d.entity_id = e.id
+        LEFT JOIN staged s ON s.position = w.position
+"""
 
 _DIFFERENCE = """
     SELECT clock_timestamp(), count(*) FILTER (WHERE kind = 'CREATED'), count(*) FILTER (WHERE kind = 'UPDATED'),

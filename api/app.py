@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import strawberry
 import structlog
@@ -15,16 +15,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.database import engine_of, reads_of
+from api.database import engine_of, listener_of, reads_of
 from api.graphiql import graphiql_routes
 from api.graphql import GraphQLEndpoint
 from api.health import health_routes
+from api.live import LiveFeed
 from api.log import RequestLog, request_id
 from api.operation import Operations
 from api.settings import Settings
+from api.websocket import GraphQLSocket
+from api.workers.retention import forget_old_changes
 from db import revisions
 from db.engine import check_server, failure_of
 from db.reading import Reads
@@ -42,7 +45,9 @@ class State(TypedDict):
 
     engine: AsyncEngine
     reads: Reads
+    live: LiveFeed
     started: asyncio.Event  # set once the database was reached and is on the newest revision
+    stopping: asyncio.Event  # set by the server when it stops: streams without an end are ended then
 
 
 Startup = Callable[[AsyncEngine], Awaitable[None]]
@@ -62,8 +67,9 @@ def create_app(
     """
     operations = Operations(schema or create_schema(), _limits(settings), token_limit=settings.token_limit)
     graph = Route("/graphql", GraphQLEndpoint(operations, _make_context, settings))
+    socket = WebSocketRoute("/graphql", GraphQLSocket(operations, _make_context, settings))
     return Starlette(
-        routes=[Route("/", _to_explorer, methods=["GET"]), graph, *graphiql_routes(), *health_routes()],
+        routes=[Route("/", _to_explorer, methods=["GET"]), graph, socket, *graphiql_routes(), *health_routes()],
         middleware=[Middleware(RequestLog), *_cors(settings), Middleware(_Shortcut, graph)],
         lifespan=_lifespan(settings, on_start),
     )
@@ -111,7 +117,7 @@ def _limits(settings: Settings) -> Limits:
 
 def _make_context(scope: Scope) -> Context:
     state: State = scope["state"]
-    return Context(reads=state["reads"], request_id=request_id(scope))
+    return Context(reads=state["reads"], live=state["live"], request_id=request_id(scope))
 
 
 async def _to_explorer(request: Request) -> RedirectResponse:
@@ -122,21 +128,34 @@ def _lifespan(settings: Settings, on_start: Startup) -> Callable[[Starlette], Ab
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         engine, reads = engine_of(settings), reads_of(settings)
-        state = State(engine=engine, reads=reads, started=asyncio.Event())
+        live = LiveFeed(listener_of(settings), reads)
+        state = State(engine=engine, reads=reads, live=live, started=asyncio.Event(), stopping=asyncio.Event())
+        work = (live.run(), forget_old_changes(engine, days=settings.change_retention))
+        workers = [asyncio.create_task(_once_started(state, each)) for each in work]
         reaching = None
         if not await _reach(state, on_start):
             reaching = asyncio.create_task(_keep_reaching(state, on_start))
         try:
             yield state
         finally:
-            if reaching:
-                reaching.cancel()
+            for task in (*workers, *filter(None, [reaching])):
+                task.cancel()
                 with suppress(asyncio.CancelledError):
-                    await reaching
+                    await task
             await reads.close()
             await engine.dispose()
 
     return lifespan
+
+
+async def _once_started(state: State, work: Coroutine[Any, Any, None]) -> None:
+    """Do work that needs the database's tables, from when they are there."""
+    try:
+        await state["started"].wait()
+    except asyncio.CancelledError:
+        work.close()
+        raise
+    await work
 
 
 async def _reach(state: State, on_start: Startup) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 from pydantic import SecretStr
@@ -12,8 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.settings import Settings, SettingsError
 from db import embedded
 from db.embedded import EmbeddedPostgresError
-from db.engine import DatabaseUnreachableError, ServerTooOldError, create_engine
+from db.engine import (
+    DatabaseUnreachableError,
+    ServerTooOldError,
+    connector,
+    create_engine,
+    session_settings,
+)
 from db.reading import Reads
+
+_CONNECTING = 5.0  # seconds
 
 _WRITERS = 4  # connections; a run of ingestion takes two
 
@@ -49,6 +58,16 @@ def reads_of(settings: Settings) -> Reads:
         pool_timeout=settings.pool_timeout,
         statement_timeout=settings.statement_timeout,
         pgbouncer=settings.pgbouncer,
+    )
+
+
+def listener_of(settings: Settings) -> Callable[[], Awaitable[Any]]:
+    """What makes a connection that can hear notifications: straight to Postgres, where a setting says how."""
+    return connector(
+        settings.database_listen_url.get_secret_value() if settings.database_listen_url else _url_of(settings),
+        connect_timeout=_CONNECTING,
+        server_settings=session_settings("catalograph"),
+        statement_cache_size=0,
     )
 
 

@@ -133,6 +133,8 @@ class RequestLog:
     The line is of level `info`; of `debug` when it is about the explorer's files, or a probe, and all went well.
     The id is the client's X-Request-Id where that is a short plain token, else a new one; every answer carries it.
     An endpoint adds fields to the line through `scope["state"]["log"]`.
+
+    A websocket is a request that is answered when it is closed: its line has the code of that instead of a status.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -141,12 +143,13 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other scopes pass through."""
+        if scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identity = _identity(dict(reversed(scope["headers"])).get(b"x-request-id"))
-        fields: dict[str, Any] = {}
-        scope.setdefault("state", {}).update(request_id=identity, log=fields)
+        identity, fields = _begin(scope)
         answer = _Answer(send, identity)
         started = perf_counter()
         outside = _request_id.set(identity)
@@ -164,6 +167,20 @@ class RequestLog:
                 **fields,
             }
             self._write(line, routine=_is_routine(scope, answer.status))
+            _request_id.reset(outside)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        identity, fields = _begin(scope)
+        socket = _Socket(receive, send, identity)
+        started = perf_counter()
+        outside = _request_id.set(identity)
+        try:
+            await self._app(scope, socket.receive, socket.send)
+        except Exception:  # noqa: BLE001 - the outermost frame; the server closes what is still open
+            _log.exception("socket failed")
+        finally:
+            milliseconds = round((perf_counter() - started) * 1000, 1)
+            _log.info("socket", path=scope["path"], code=socket.code, ms=milliseconds, **fields)
             _request_id.reset(outside)
 
     def _write(self, line: dict[str, Any], *, routine: bool) -> None:
@@ -212,6 +229,39 @@ class _Answer:
         if self.status == CLIENT_GONE:
             error = internal_error(self._identity)
             await JSONResponse({"errors": error.all()}, error.status)(scope, receive, self.send)
+
+
+class _Socket:
+    """A websocket's messages on their way: its handshake gets the id as a header, and its end is remembered."""
+
+    def __init__(self, receive: Receive, send: Send, identity: str) -> None:
+        self._receive = receive
+        self._send = send
+        self._identity = identity
+        self._accepted = False
+        self.code = CLIENT_GONE  # until it is accepted, the status of the handshake; then that of RFC 6455
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.code = message.get("code", 1005)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self._accepted = True
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._identity.encode())]
+        elif message["type"] == "websocket.close":
+            self.code = message["code"] if self._accepted else HTTPStatus.FORBIDDEN.value
+        await self._send(message)
+
+
+def _begin(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """The id of a request, and the fields of its line, both of which the scope has from now on, too."""
+    identity = _identity(dict(reversed(scope["headers"])).get(b"x-request-id"))
+    fields: dict[str, Any] = {}
+    scope.setdefault("state", {}).update(request_id=identity, log=fields)
+    return identity, fields
 
 
 def _identity(given: bytes | None) -> str:

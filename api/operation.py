@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +22,13 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql.execution.values import VariableValues
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.errors import BadUserInput, OperationNotFound, ParseFailed, TokenLimit, ValidationFailed
+from api.wanted import in_time
+from schema.errors import BadUserInput, DocumentError, OperationNotFound, ParseFailed, TokenLimit, ValidationFailed
 from schema.levels.operation import Operation
 from schema.limits import Limits, Weight, weigh
 
@@ -40,6 +44,16 @@ _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 # tenth of a second.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 30_000
 _ABORTED = GraphQLError("The document repeats fields so often that it takes too long to check; ask for each field once")
+
+
+# Makes a context, for as long as something runs in it.
+Fresh = Callable[[], AbstractContextManager[object]]
+
+
+class VariablesRefused(DocumentError):
+    """Variables have values that are refused: each, and why."""
+
+    code = "BAD_USER_INPUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +76,43 @@ class Ready:
         return self.operation.definition.operation
 
     async def run(self, given: dict[str, Any], context: object) -> ExecutionResult:
-        """The answer, with its cost. Raises CostLimit."""
+        """The answer, with its cost. Raises VariablesRefused, CostLimit."""
+        variables, cost = self._bound(given)
+        return await self._run(variables, cost, context)
+
+    def subscribe(self, given: dict[str, Any], fresh: Fresh, seconds: float) -> AsyncGenerator[ExecutionResult]:
+        """The answers to the events of a subscription, each with its cost.
+
+        The stream of events has a context of its own, and so has each answer, since loaders keep what they have read.
+        An answer is given within `seconds`. Closing the answers closes the stream. Raises VariablesRefused, CostLimit;
+        the answers end with whatever the stream raises, or with Timeout.
+        """
+        variables, cost = self._bound(given)
+        return self._answers(variables, cost, fresh, seconds)
+
+    async def _answers(
+        self, variables: VariableValues, cost: int, fresh: Fresh, seconds: float
+    ) -> AsyncGenerator[ExecutionResult]:
+        with fresh() as context:
+            events = await in_time(self.operation.subscribe(variables, context), seconds)
+            async with aclosing(events):
+                async for event in events:
+                    with fresh() as own:
+                        answer = await in_time(self._run(variables, cost, own, event), seconds)
+                    yield answer
+                    await asyncio.sleep(0)  # others have their turn, even if neither stream nor client ever waits
+
+    def _bound(self, given: dict[str, Any]) -> tuple[VariableValues, int]:
+        """The values of the variables, and what the operation costs with them."""
         variables = self.operation.variables(given)
         if isinstance(variables, list):
-            return ExecutionResult(None, variables)
-        cost, planned = self.weight.check(variables.coerced), self.operation.weight
+            raise VariablesRefused(variables)
+        return variables, self.weight.check(variables.coerced)
+
+    async def _run(self, variables: VariableValues, cost: int, context: object, root: object = None) -> ExecutionResult:
+        planned = self.operation.weight
         try:
-            result = await self.operation.run(variables, context)
+            result = await self.operation.run(variables, context, root)
         finally:
             if self.operation.weight != planned:
                 self.grown()
@@ -102,6 +146,7 @@ class Operations:
     def _made(self, text: str, name: str | None) -> Ready:
         document = _parse(text, self._token_limit)
         _refuse_nul(document)
+        _unchain_tokens(document)
         schema = self._schema._schema  # noqa: SLF001 - Strawberry has no other door to it
         if errors := validate(schema, document, _RULES):
             raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
@@ -154,3 +199,16 @@ def _refuse_nul(document: DocumentNode) -> None:
         if token.kind in {TokenKind.STRING, TokenKind.BLOCK_STRING} and "\0" in (token.value or ""):
             raise BadUserInput("A string in the document holds the character NUL, which no text may hold")
         token = token.next
+
+
+def _unchain_tokens(document: DocumentNode) -> None:
+    """Let go of the order of the tokens, which nobody asks for from now on.
+
+    Each knows the one before and the one after. So a document that is forgotten would wait for the garbage collector,
+    which seldom looks at what has been there for long.
+    """
+    token = document.loc.start_token if document.loc else None
+    while token:
+        following = token.next
+        token.prev = token.next = None
+        token = following

@@ -85,12 +85,13 @@ def _too_large(limit: int) -> RequestTooLarge:
 
 
 def _from_body(body: bytearray) -> Parameters:
-    fields = _decoded(body, "The body")
+    fields = decoded(body, "The body")
+    refuse_nul(body, fields, "The body")
     if isinstance(fields, list):
         raise BadRequest("The body must be one JSON object; a list of requests is not taken")
     if not isinstance(fields, dict):
         raise BadRequest("The body must be a JSON object")
-    return _checked(fields)
+    return checked(fields)
 
 
 def _from_query_string(query_string: bytes) -> Parameters:
@@ -100,22 +101,26 @@ def _from_query_string(query_string: bytes) -> Parameters:
         raise BadRequest("The query string is not UTF-8") from None
     for name in ("variables", "extensions"):
         if text := fields.pop(name, None):
-            fields[name] = _decoded(text.encode(), f"The parameter '{name}'")
-    return _checked(fields)
+            what = f"The parameter '{name}'"
+            fields[name] = decoded(text.encode(), what)
+            refuse_nul(text.encode(), fields[name], what)
+    return checked(fields)
 
 
-def _decoded(text: bytes | bytearray, what: str) -> Any:
-    """The value in `text`, as `jsonb.decode_foreign` has it. Raises BadRequest or BadUserInput."""
+def decoded(text: bytes | bytearray, what: str) -> Any:
+    """The value in `text`, as `jsonb.decode_foreign` has it. Raises BadRequest."""
     try:
         if _LONG_NUMBER in text.translate(_DIGITS_ALONE):
-            value = jsonb.decode_foreign(text.decode())
-        else:
-            value = orjson.loads(text)
+            return jsonb.decode_foreign(text.decode())
+        return orjson.loads(text)
     except ValueError as error:
         raise BadRequest(f"{what} is {_fault(text, error)}") from None
+
+
+def refuse_nul(text: bytes | bytearray, value: object, what: str) -> None:
+    """Refuse what came out of `text`, if it holds the character that no text in Postgres may. Raises BadUserInput."""
     if rb"\u0000" in text and _holds_nul(value):
         raise BadUserInput(f"{what} holds the character NUL, which no text may hold")
-    return value
 
 
 def _fault(text: bytes | bytearray, error: ValueError) -> str:
@@ -137,7 +142,8 @@ def _holds_nul(value: object) -> bool:
     return False
 
 
-def _checked(fields: Mapping[str, Any]) -> Parameters:
+def checked(fields: Mapping[str, Any]) -> Parameters:
+    """The parameters in a decoded request. Raises BadRequest for a wrong type, BadUserInput for too many values."""
     query, name = fields.get("query"), fields.get("operationName")
     variables, extensions = fields.get("variables"), fields.get("extensions")
     if not isinstance(query, str):

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn, cast
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.settings import Settings
+
+_FAREWELL = 2.0  # seconds for which a client may take nothing, once its connection is to end
+
+_log = structlog.get_logger("catalograph.server")
 
 
 class ListenError(Exception):
@@ -68,16 +74,29 @@ def serve(app: ASGIApp, listener: Listener, settings: Settings) -> None:
 
 def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves `app`."""
-    return uvicorn.Config(
+    return _Config(
         app,
+        slow_client_timeout=settings.slow_client_timeout,
         http=_Http,
         lifespan="on",
-        ws="none",
+        ws=_WebSocket,
+        ws_max_size=settings.socket_message_limit,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,  # events are short, and each socket would keep the state of two compressors
         log_config=None,  # ours
         access_log=False,  # RequestLog has a line for each request
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's own, and for how many seconds a client may take nothing."""
+
+    def __init__(self, app: ASGIApp, *, slow_client_timeout: float, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self.slow_client_timeout = slow_client_timeout
 
 
 class _Server(uvicorn.Server):
@@ -93,22 +112,50 @@ class _Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell what has no end of its own that it is time, then wait for all that runs."""
+        if stopping := self.lifespan.state.get("stopping"):
+            stopping.set()
+        await super().shutdown(sockets)
+
 
 class _Http(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, where the head of an answer leaves in one system call and one packet with its body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        super().connection_made(cast("asyncio.Transport", _Pairing(transport, self.loop)))
+        patience = cast("_Config", self.config).slow_client_timeout
+        super().connection_made(cast("asyncio.Transport", _Pairing(transport, self.loop, patience)))
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        cast("_Pairing", self.transport).hurry()
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's websocket; when the server stops, it is the application that closes it.
+
+    The application is told by a `websocket.disconnect` with the code 1012, as ever, but may still send.
+    """
+
+    def shutdown(self) -> None:
+        cast("_Pairing", self.transport).hurry()
+        if self.handshake_complete and not self.close_sent and self.writable.is_set():
+            self.close_timeout = _FAREWELL  # for the client to answer when it is told of the end
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012})
+        else:
+            super().shutdown()
 
 
 class _Pairing:
     """A transport that holds a write back for the next one, at most until the event loop's next turn."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         self._transport = transport
         self._loop = loop
         self._held: bytes | None = None
+        self._patience = _Patience(transport, loop, patience)
         self.is_closing = transport.is_closing  # asked for each request
+        self.hurry = self._patience.hurry
 
     def write(self, data: bytes) -> None:
         if self._held is None:
@@ -116,19 +163,63 @@ class _Pairing:
             self._loop.call_soon(self._flush)
         else:
             self._transport.writelines((self._held, data))
+            self._patience.given(len(self._held) + len(data))
             self._held = None
 
     def close(self) -> None:
         self._flush()
         self._transport.close()
+        self.hurry()
 
     def _flush(self) -> None:
         if self._held is not None and not self.is_closing():
             self._transport.write(self._held)
+            self._patience.given(len(self._held))
         self._held = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+class _Patience:
+    """Cuts off a client that has taken nothing for some time, although something waits for it.
+
+    That time is between once and twice `seconds`. Without an end to it, what waits would stay in memory for as long as
+    the client likes, and a connection that is to be closed would not be.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._seconds = seconds
+        self._given = self._taken = 0  # bytes: in all, and by the last time that this was looked at
+        self._timer: asyncio.TimerHandle | None = None
+
+    def given(self, size: int) -> None:
+        """Note that so many bytes were written."""
+        self._given += size
+        if self._timer is None:
+            self._wait()
+
+    def hurry(self) -> None:
+        """Have little patience from now on."""
+        self._seconds = min(self._seconds, _FAREWELL)
+        if self._timer:
+            self._timer.cancel()
+            self._wait()
+
+    def _wait(self) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        self._taken = self._given - waiting
+        self._timer = self._loop.call_later(self._seconds, self._look) if waiting else None
+
+    def _look(self) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting and self._given - waiting == self._taken:
+            _log.info("client cut off", waiting_bytes=waiting, client=self._transport.get_extra_info("peername"))
+            self._transport.abort()
+        else:
+            self._wait()
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from db.engine import connection_url
 
 PREFIX = "CATALOGRAPH_"
+_WITHOUT_PREFIX = ("database_url", "database_listen_url")
 # Names under the prefix that are read by the tests, not by the process.
 _TEST_NAMES = ("CATALOGRAPH_TEST_", "CATALOGRAPH_CHROMIUM")
 
@@ -48,7 +49,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """The settings. A field `port` is the variable CATALOGRAPH_PORT; only DATABASE_URL has no prefix."""
+    """The settings. A field `port` is the variable CATALOGRAPH_PORT; only those of the database have no prefix."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +57,18 @@ class Settings(BaseModel):
         default=None,
         description="URL of a Postgres 15 or later: `postgresql://user:password@host:5432/name?sslmode=require`. "
         "Unset: an embedded Postgres, so that one command is enough to try it.",
+    )
+    database_listen_url: Annotated[SecretStr, BeforeValidator(_usable_url)] | None = Field(
+        default=None,
+        description="URL of the same database straight to Postgres, where DATABASE_URL leads to a pooler: one connection "
+        "on which this process hears of changes. Without it they come up to two seconds late behind a pooler.",
+    )
+    change_retention: float = Field(
+        default=90,
+        gt=0,
+        le=36_500,
+        description="How long the log of changes is kept, in days: as far as history goes back, and as long as a "
+        "subscriber may be away and go on where it was.",
     )
     data_dir: FolderPath = Field(
         default=Path("~/.local/share/catalograph"),
@@ -124,6 +137,27 @@ class Settings(BaseModel):
         ge=1,
         description="Highest cost of an operation: about as many objects as it may read, by the rules in "
         "docs/errors.md. 100 components with all that a page shows of them, in lists of 20, cost 22,000.",
+    )
+    socket_message_limit: int = Field(
+        default=256_000,
+        ge=1000,
+        description="Longest message from a client on a websocket, in bytes; a longer one closes it with 1009. "
+        "A whole page's query is 10 kB; what is long belongs into a request by POST.",
+    )
+    socket_operation_limit: int = Field(
+        default=50,
+        ge=1,
+        description="Most operations that run at once on a websocket. A page has a handful; more sockets carry more.",
+    )
+    socket_init_timeout: Seconds = Field(
+        default=10,
+        description="Longest time from a websocket's handshake to its `connection_init`, in seconds; "
+        "then it is closed with 4408.",
+    )
+    slow_client_timeout: Seconds = Field(
+        default=30,
+        description="Longest time for which a client may take nothing of what waits for it, in seconds; then its "
+        "connection is cut, so that it does not hold memory. A subscriber resumes by its cursor.",
     )
     operation_timeout: Seconds = Field(
         default=10,
@@ -205,7 +239,7 @@ def variables() -> Iterator[tuple[str, str]]:
 
 def variable_of(field: str) -> str:
     """The environment variable that sets `field`."""
-    return "DATABASE_URL" if field == "database_url" else PREFIX + field.upper()
+    return field.upper() if field in _WITHOUT_PREFIX else PREFIX + field.upper()
 
 
 def _unknown_names(environ: Mapping[str, str]) -> Iterator[str]:
@@ -220,6 +254,6 @@ def _unknown_names(environ: Mapping[str, str]) -> Iterator[str]:
 def _problem(details: ErrorDetails) -> str:
     """One line: `CATALOGRAPH_PORT: 'http' must be a valid integer, unable to parse string as an integer`."""
     field = str(details["loc"][0])
-    if field == "database_url":  # its value may hold a password
-        return f"DATABASE_URL: {details['ctx']['error']}"
+    if field in _WITHOUT_PREFIX:  # its value may hold a password
+        return f"{variable_of(field)}: {details['ctx']['error']}"
     return f"{variable_of(field)}: {details['input']!r} {details['msg'].replace('Input should', 'must')}"

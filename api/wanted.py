@@ -35,6 +35,32 @@ async def while_wanted(work: Awaitable[T], receive: Receive, seconds: float) -> 
         watch.end()
 
 
+async def in_time(work: Awaitable[T], seconds: float) -> T:
+    """What `work` gives. It is cancelled after `seconds`, which is Timeout."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():  # its own
+            raise
+        raise timeout() from None
+
+
+async def left(receive: Receive) -> None:
+    """Wait until the client of an HTTP request, whose body was received, has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel the tasks and wait for their end. How they end is their own affair."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
 class _Watch:
     """Cancels `worker` when it has worked for too long, or for nobody; `verdict` says which."""
 
@@ -59,8 +85,7 @@ class _Watch:
     async def _watch(self) -> None:
         try:
             async with asyncio.timeout_at(self._deadline):
-                while (await self._receive())["type"] != "http.disconnect":
-                    pass
+                await left(self._receive)
             self.verdict = ClientDisconnect()
         except TimeoutError:
             self.verdict = timeout()

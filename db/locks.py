@@ -8,6 +8,8 @@ leaves none behind. Taken in this order, they cannot deadlock:
     catalog            one writer of entities at a time, while it compares and writes; nobody waits for its reading
     changes:catalog    the last step before commit, so that positions in the change log are in the order of commits
 
+    forgetting         one process at a time forgets old changes; it takes no other
+
 Readers take none of them.
 """
 
@@ -19,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 REVISIONS = "revisions"
 CATALOG = "catalog"
 CHANGES = "changes:catalog"
+FORGETTING = "forgetting"
 
 
 def of_source(name: str) -> str:

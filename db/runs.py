@@ -33,6 +33,7 @@ class Run:
     id: int
     source_id: int
     waits: bool  # another run of the same source is under way
+    commit: str | None = None  # that was read, where the source has commits
 
 
 async def find(connection: AsyncConnection, name: str) -> int | None:
@@ -93,7 +94,7 @@ async def finish(connection: AsyncConnection, run: Run, declared: Source, counts
     await connection.execute(
         update(source_run)
         .where(source_run.c.id == run.id)
-        .values(finished_at=func.clock_timestamp(), error=None, **finished),
+        .values(finished_at=func.clock_timestamp(), error=None, commit=run.commit, **finished),
     )
     await connection.execute(
         update(source)

@@ -20,6 +20,7 @@
     ├── BadUserInput                BAD_USER_INPUT               a variable or an argument has a value that is refused
     ├── Timeout                     TIMEOUT                      it took longer than it may
     ├── Unavailable                 UNAVAILABLE                  the database cannot be reached, or is overloaded
+    ├── CursorExpired           CURSOR_EXPIRED               what came after a subscription's cursor is forgotten
     ├── GoneMeanwhile               GONE_MEANWHILE               an object was removed while the operation ran
     └── InternalError               INTERNAL                     a fault of ours; the log has it under the request id
 
@@ -212,6 +213,13 @@ class Unavailable(CatalogError):
     def headers(self) -> dict[str, str]:
         """`Retry-After` in seconds: most outages are restarts."""
         return {"retry-after": "1"}
+
+
+class CursorExpired(CatalogError):
+    """What came after a cursor is not kept any more; following anew, from the present state, is right."""
+
+    code = "CURSOR_EXPIRED"
+    status = 410
 
 
 class GoneMeanwhile(CatalogError):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from enum import Enum
 
 from schema.errors import BadUserInput
+
+_POSITION = re.compile(r"[0-9]{1,18}")
 
 
 class Sort(Enum):
@@ -19,6 +22,7 @@ class Sort(Enum):
     ENTITY = "e"
     SOURCE = "s"
     PROBLEM = "p"
+    CHANGE = "c"
 
 
 def encode(sort: Sort, key: str) -> str:
@@ -33,7 +37,10 @@ def decode(node_id: str) -> tuple[Sort, str]:
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
         if "\0" in text:
             raise ValueError("no key holds a NUL")  # noqa: TRY301 - all that is wrong is answered below
-        return Sort(text[:1]), text[1:]
+        sort, key = Sort(text[:1]), text[1:]
+        if sort is Sort.CHANGE and not _POSITION.fullmatch(key):
+            raise ValueError("a change goes by its position")  # noqa: TRY301 - as above
+        return sort, key
     except (ValueError, binascii.Error) as error:
         message = f"{node_id[:80]!r} is not an id of this graph. Ids are opaque; to look up by name use `entity(ref:)`."
         raise BadUserInput(message) from error

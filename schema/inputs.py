@@ -2,13 +2,14 @@
 
 A filter is written once, as a dataclass with a description on every field. This module gives its GraphQL input type,
 and turns a client's value back into the dataclass. What SQL gets is therefore checked here, in one place: no text over
-10 kB, no NUL, no half surrogate, every ref whole.
+10 kB, no NUL, no half surrogate, every ref and every pointer whole, every number finite.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from db.rules.filters import (
     ProblemArea,
     Severity,
 )
+from db.rules.pointers import Pointer, PointerError
 from db.rules.refs import Ref, RefError
 from schema.errors import BadUserInput
 from schema.scalars import EntityRef
@@ -54,7 +56,7 @@ def graphql_type(hint: Any) -> Any:
         return list[graphql_type(parts[0])]  # type: ignore[misc]
     if hint is Ref:
         return EntityRef
-    if hint is Cursor:
+    if hint in (Cursor, Pointer):
         return str
     if dataclasses.is_dataclass(hint):
         return _input_type(typing.cast("type", hint))
@@ -96,9 +98,11 @@ def _reader(hint: Any) -> Callable[[Any, str, str | None, bool], Any]:
         return _reader(inner)
     if origin is tuple:
         return _list_reader(_reader(parts[0]))
-    if dataclasses.is_dataclass(hint) and hint is not Ref:
+    if hint in _READERS:
+        return _READERS[hint]
+    if dataclasses.is_dataclass(hint):
         return _object_reader(typing.cast("type", hint))
-    return _READERS.get(hint, lambda given, *_: given)
+    return lambda given, *_: given
 
 
 def _list_reader(
@@ -138,7 +142,25 @@ def _read_text(given: Any, name: str, _kind: str | None, any_case: bool) -> str:
     return _checked(given, name).lower() if any_case else _checked(given, name)
 
 
-_READERS: dict[Any, Callable[[Any, str, str | None, bool], Any]] = {Ref: _read_ref, str: _read_text}
+def _read_pointer(given: Any, name: str, _kind: str | None, _any_case: bool) -> Pointer:  # noqa: FBT001
+    try:
+        return Pointer.parse(_checked(given, name))
+    except PointerError as error:
+        raise BadUserInput(f"`{name}`: {error}") from error
+
+
+def _read_number(given: Any, name: str, _kind: str | None, _any_case: bool) -> float:  # noqa: FBT001
+    if not math.isfinite(given):  # what a literal such as 1e999 comes to
+        raise BadUserInput(f"`{name}` is beyond the numbers that a Float can hold.")
+    return float(given)
+
+
+_READERS: dict[Any, Callable[[Any, str, str | None, bool], Any]] = {
+    Pointer: _read_pointer,
+    Ref: _read_ref,
+    float: _read_number,
+    str: _read_text,
+}
 
 
 def bounded(items: list[Any], *, name: str) -> list[Any]:

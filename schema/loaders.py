@@ -9,7 +9,7 @@ from typing import Any
 from aiodataloader import DataLoader
 from sqlalchemy import ARRAY, Select, Text, bindparam
 
-from db.queries import entities, problems, sources
+from db.queries import changes, entities, problems, sources
 from db.reading import Row
 from schema.ids import Sort
 from schema.levels.reading import Reader, compiled
@@ -26,10 +26,12 @@ class Loaders:
         self.entity_by_ref = KeyedLoader(reader, entities.by_refs, "ref")
         self.source_by_name = KeyedLoader(reader, sources.by_names, "name")
         self.problem_by_key = KeyedLoader(reader, problems.by_keys, "key")
+        self.change_by_position = KeyedLoader(reader, changes.by_positions, "key")
         self.node = {
             Sort.ENTITY: self.entity_by_ref,
             Sort.SOURCE: self.source_by_name,
             Sort.PROBLEM: self.problem_by_key,
+            Sort.CHANGE: self.change_by_position,
         }
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -20,6 +22,9 @@ from schema.errors import BadUserInput
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
+
+# A number as Decimal writes it, no longer than any double is.
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?(E[-+][0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +79,16 @@ def _place(cursor: str, fingerprint: str, keys: Sequence[Key]) -> Place:
     return tuple(place)
 
 
-def _written(value: datetime) -> dict[str, str]:
-    return {"at": value.isoformat()}
+def _written(value: datetime | Decimal) -> dict[str, str]:
+    return {"number": str(value)} if isinstance(value, Decimal) else {"at": value.isoformat()}
 
 
 def _read(value: Any) -> Any:
-    if isinstance(value, dict):
-        return datetime.fromisoformat(value["at"]).astimezone(UTC)
     match value:
+        case {"at": at}:
+            return datetime.fromisoformat(at).astimezone(UTC)
+        case {"number": str() as number} if _NUMBER.fullmatch(number):
+            return Decimal(number)
         case None:
             return None
         case str() if "\0" not in value:

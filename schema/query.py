@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from db.queries import changes as change_queries
 from db.queries import entities as entity_queries
 from db.queries import problems as problem_queries
 from db.queries import sources as source_queries
@@ -16,7 +17,7 @@ from schema.levels.edge import connection, edge
 from schema.scalars import EntityRef
 from schema.types.api import API, APIConnection
 from schema.types.component import Component, ComponentConnection
-from schema.types.entity import Entity, EntityConnection, ProblemConnection
+from schema.types.entity import ChangeConnection, Entity, EntityConnection, ProblemConnection
 from schema.types.node import Node
 from schema.types.owner import Group, GroupConnection, User, UserConnection
 from schema.types.resource import Resource, ResourceConnection
@@ -55,6 +56,10 @@ async def _entities_by_ref(
     return await info.context.loaders.entity_by_ref.load_many(str(ref) for ref in wanted)
 
 
+def _live_cursor(info: Info) -> str:
+    return info.context.place.cursor
+
+
 @strawberry.type(description="Everything that can be asked.")
 class Query:
     """The root of every query."""
@@ -89,6 +94,19 @@ class Query:
     users: UserConnection = _many("User", "Users.")
     template: Template | None = _one("Template", "The template of this ref; `template:` may be left out.")
     templates: TemplateConnection = _many("Template", "Templates.")
+    live_cursor: str = strawberry.field(
+        resolver=_live_cursor,
+        description="A place in the log of changes not later than any other field of this answer: hand it to `since`.",
+    )
+    changes: ChangeConnection = connection(
+        change_queries.every,
+        "What was written, the latest first, as far back as the log reaches.",
+        order=change_queries.LATEST,
+        arguments={
+            "filter": "Only of entities that match, before or after.",
+            "by": "Only by this writer: `source:<name>`, or the caller of a mutation.",
+        },
+    )
     problems: ProblemConnection = connection(
         problem_queries.every, "Everything that is wrong, by file and line.", order=("location", "line", "id")
     )

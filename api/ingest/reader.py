@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files as resources
+from typing import Self
 
-from api.ingest.files import FileSource, Found, UnreadableError, find, includes, read, storable
+from api.ingest.errors import UnreadableError
 from api.ingest.locations import follow, followed_before
+from api.ingest.trees import Found, Tree, TreeSource, storable
+from api.ingest.url import Reach
 from db.rules import descriptors
-from db.rules.placeholders import IncludeError
+from db.rules.allowed import UNTRUSTED, AllowedKinds
+from db.rules.placeholders import Include, IncludeError
 from db.rules.records import Finding, Reading
 from db.staging import Known, KnownFile, KnownLocation, StagedFile, kept, refused
 
@@ -34,29 +38,49 @@ class Progress:
 class Reader:
     """One reading of a source. It blocks, so it belongs into a thread; never into two at a time."""
 
-    def __init__(self, source: FileSource, known: Known) -> None:
+    def __init__(self, source: TreeSource, known: Known) -> None:
         """`known` is what the catalog holds of the source's files."""
         self._source = source
         self._known = known
-        self._seen: set[str] = set()
-        self._waiting: list[str] = []
+        self._opened: Tree | None = None
+        self._hops: dict[str, int] = {}  # of each file seen: how many Locations led to it
+        self._waiting: deque[str] = deque()  # the nearest first, so that the hops are the fewest that lead there
         self._refused: list[StagedFile] = []
         self._locations = _Locations(known.locations)
-        self._basis = _digest(rules_digest(), *(source.kinds.words if source.kinds else ()))
+        self._own = _Allowed(source.kinds)
+        self._foreign = _Allowed(source.kinds, also=UNTRUSTED)
         self.progress = Progress()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that is read, where the source has commits; known with the first batch."""
+        return self._tree.commit
+
+    @property
+    def _tree(self) -> Tree:
+        """Opened by who reads first, since that may take long."""
+        if self._opened is None:
+            self._opened = Reach(self._source.open(), self._source.hosts)
+        return self._opened
 
     def batches(self) -> Iterator[list[StagedFile]]:
         """All files of the source, and those that its Locations point to, each once.
 
         Raises SourceError when the source is not there.
         """
-        self._note(find(self._source))
-        self._waiting.sort(reverse=True)
+        self._note(sorted(self._tree.find(), key=lambda found: found.path), hops=0)
         batch: list[StagedFile] = []
         documents = size = 0
         while self._waiting:
-            file, length = self._read(self._waiting.pop())
-            self.progress.done = len(self._seen) - len(self._waiting)
+            file, length = self._read(self._waiting.popleft())
+            self.progress.done = len(self._hops) - len(self._waiting)
             batch.append(file)
             documents += file.reading.documents
             size += length
@@ -69,13 +93,13 @@ class Reader:
         """Files read in full, whether they have changed or not."""
         return [self._read(path, skip=False)[0] for path in paths]
 
-    def _note(self, found: Iterable[Found]) -> None:
+    def _note(self, found: Iterable[Found], *, hops: int) -> None:
         """Remember files to read, each once; and what is none, as a finding."""
         noted = list(found)
         for each in noted:  # which may become more meanwhile
-            if each.path in self._seen:
+            if each.path in self._hops:
                 continue
-            self._seen.add(each.path)
+            self._hops[each.path] = hops
             if not storable(each.path):
                 reason = "its path is too long, or is not UTF-8"
                 self._refused.append(_refused(_shown(each.path), _unreadable(reason)))
@@ -85,20 +109,20 @@ class Reader:
                 file = _refused(each.path, _unreadable(each.unreadable))
                 self._refused.append(file)
                 noted += self._known_below(each.path)
-                noted += self._locations.kept_by(file, self._source)
+                noted += self._locations.kept_by(file, self._tree, hops)
             else:
                 self._waiting.append(each.path)
-        self.progress.files = len(self._seen)
+        self.progress.files = len(self._hops)
 
     def _known_below(self, folder: str) -> list[Found]:
         """Files that were in a folder which does not open now are not gone: reading them says why not."""
-        start = "" if folder in {"", "."} else f"{folder}/"
+        start = f"{folder}/" if folder else ""
         return [Found(path, path) for path in sorted(self._known.paths) if path.startswith(start)]
 
     def _read(self, path: str, *, skip: bool = True) -> tuple[StagedFile, int]:
         """A file, and its length in bytes."""
         try:
-            content = read(f"{self._source.root}/{path}")  # as text: a pathlib path costs as much as the reading
+            content = self._tree.read(path)
         except UnreadableError as error:
             file, content = _refused(path, _unreadable(str(error))), b""
         else:
@@ -107,28 +131,54 @@ class Reader:
                 counts = Reading(documents=known.documents, skipped=known.skipped)
                 return StagedFile(path, counts, known.digest, unchanged=True), len(content)
             file = self._parsed(path, content)
-        self._note(self._locations.kept_by(file, self._source))
+        hops = self._hops[path]
+        self._note(self._locations.kept_by(file, self._tree, hops), hops=hops + 1)
         return file, len(content)
 
     def _is_unchanged(self, path: str, content: bytes, known: KnownFile) -> bool:
-        include = includes(self._source.root, path)
+        include = self._include(path)
         try:
             included = {name: sha256(include(name)).hexdigest() for name in known.included}
         except IncludeError:
             return False
-        return self._digest_of(content, included) == known.digest
+        return self._digest_of(path, content, included) == known.digest
 
     def _parsed(self, path: str, content: bytes) -> StagedFile:
-        root = self._source.root
-        reading = descriptors.read(content, include=includes(root, path), kinds=self._source.kinds)
-        self._note(follow(root, path, reading))
+        reading = descriptors.read(content, include=self._include(path), kinds=self._allowed(path))
+        hops = self._hops[path]
+        self._note(follow(self._tree, path, reading, hops=hops), hops=hops + 1)
         points_on = any(record.graph_type == "Location" for record in reading.records)
-        stays = not reading.findings and not points_on
-        return StagedFile(path, reading, self._digest_of(content, reading.included) if stays else None)
+        digest = None if reading.findings or points_on else self._digest_of(path, content, reading.included)
+        return StagedFile(path, reading, digest, commit=self._tree.commit_of(path, content))
 
-    def _digest_of(self, content: bytes, included: dict[str, str]) -> str:
+    def _include(self, file: str) -> Include:
+        """What reads the files that placeholders in a file name."""
+
+        def include(path: str) -> bytes:
+            try:
+                return self._tree.included(file, path)
+            except UnreadableError as error:
+                raise IncludeError(str(error)) from error
+
+        return include
+
+    def _allowed(self, path: str) -> _Allowed:
+        return self._own if self._tree.owns(path) else self._foreign
+
+    def _digest_of(self, path: str, content: bytes, included: dict[str, str]) -> str:
         words = (word for item in sorted(included.items()) for word in item)
-        return _digest(self._basis, sha256(content).hexdigest(), *words)
+        return _digest(self._allowed(path).digest, sha256(content).hexdigest(), *words)
+
+
+class _Allowed:
+    """The kinds that a file may declare: those of its source, and what it may at most where nobody vouches for it."""
+
+    def __init__(self, kinds: AllowedKinds | None, *, also: AllowedKinds | None = None) -> None:
+        self._all = [each for each in (kinds, also) if each is not None]
+        self.digest = _digest(rules_digest(), *(word for each in self._all for word in each.words))
+
+    def __contains__(self, kind: object) -> bool:
+        return all(kind in each for each in self._all)
 
 
 class _Locations:
@@ -140,7 +190,7 @@ class _Locations:
         for location in self._by_ref.values():
             self._by_path[location.path].append(location)
 
-    def kept_by(self, file: StagedFile, source: FileSource) -> list[Found]:
+    def kept_by(self, file: StagedFile, tree: Tree, hops: int) -> list[Found]:
         """Where those point that the broken documents of a file keep."""
         refs = kept(file.reading)
         if refs is None:
@@ -148,7 +198,7 @@ class _Locations:
             locations = [location for location in self._by_path[file.path] if location.ref not in gone]
         else:
             locations = [self._by_ref[ref] for ref in refs if ref in self._by_ref]
-        return [found for kept in locations for found in followed_before(source.root, kept.path, kept.spec)]
+        return [found for kept in locations for found in followed_before(tree, kept.path, kept.spec, hops=hops)]
 
 
 @cache

@@ -14,8 +14,9 @@ from typing import Literal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.ingest.files import FileSource, SourceError
+from api.ingest.errors import SourceError
 from api.ingest.reader import Progress, Reader
+from api.ingest.trees import TreeSource
 from db import locks, runs, sync
 from db.engine import failure_of
 from db.rules.changes import changed_fields
@@ -83,7 +84,7 @@ def _unseen(_phase: Phase, _progress: Progress) -> None:
 
 async def ingest(
     engine: AsyncEngine,
-    source: FileSource,
+    source: TreeSource,
     *,
     dry_run: bool = False,
     allow_removals: bool = False,
@@ -105,17 +106,17 @@ async def ingest(
         async with engine.begin() as connection:
             await locks.without_timeout(connection)
             await locks.lock(connection, locks.of_source(source.name))
-            difference = await _read_and_compare(connection, source, run.source_id, on_progress)
+            difference, commit = await _read_and_compare(connection, source, run.source_id, on_progress)
             if _is_suspicious(difference) and not allow_removals:
                 raise RemovalsHeldError(difference.removed, difference.held)  # noqa: TRY301 - rolls back
-            counts = await sync.write(connection, run, source, difference)
+            counts = await sync.write(connection, replace(run, commit=commit), source, difference)
     except BaseException as error:
         await _record_failure(engine, run, error)
         raise
     return await _after_writing(engine, source, run, counts, started)
 
 
-async def _after_writing(engine: AsyncEngine, source: FileSource, run: Run, counts: Counts, started: float) -> Report:
+async def _after_writing(engine: AsyncEngine, source: TreeSource, run: Run, counts: Counts, started: float) -> Report:
     """Report on a run, and refresh the statistics where that is worth it.
 
     All is written by now: what fails here is logged, and does not make a failure of the run.
@@ -132,12 +133,12 @@ async def _after_writing(engine: AsyncEngine, source: FileSource, run: Run, coun
     return report
 
 
-async def _dry_run(engine: AsyncEngine, source: FileSource, started: float, on_progress: OnProgress) -> Report:
+async def _dry_run(engine: AsyncEngine, source: TreeSource, started: float, on_progress: OnProgress) -> Report:
     async with engine.connect() as connection, connection.begin() as transaction:
         await locks.without_timeout(connection)
         await locks.lock(connection, locks.of_source(source.name))
         source_id = await runs.find(connection, source.name)
-        difference = await _read_and_compare(connection, source, source_id or _NOT_THERE_YET, on_progress)
+        difference, _ = await _read_and_compare(connection, source, source_id or _NOT_THERE_YET, on_progress)
         changes = [
             Changed(change.kind, change.ref, tuple(changed_fields(change.before, change.after)))
             async for change in sync.differences(connection)
@@ -149,7 +150,7 @@ async def _dry_run(engine: AsyncEngine, source: FileSource, started: float, on_p
     return replace(report, held=_is_suspicious(difference), changes=tuple(changes))
 
 
-async def _report(connection: AsyncConnection, source: FileSource, run: Run, counts: Counts, started: float) -> Report:
+async def _report(connection: AsyncConnection, source: TreeSource, run: Run, counts: Counts, started: float) -> Report:
     problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
     kinds = await runs.kinds_without_entity(connection, run.source_id, source.kinds)
     seconds = time.monotonic() - started
@@ -157,18 +158,19 @@ async def _report(connection: AsyncConnection, source: FileSource, run: Run, cou
 
 
 async def _read_and_compare(
-    connection: AsyncConnection, source: FileSource, source_id: int, on_progress: OnProgress
-) -> sync.Difference:
+    connection: AsyncConnection, source: TreeSource, source_id: int, on_progress: OnProgress
+) -> tuple[sync.Difference, str | None]:
+    """What differs, and the commit that was read."""
     staging = await Staging.open(connection, source_id)
-    reader = Reader(source, await staging.known())
-    batches = reader.batches()
-    while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-        await staging.add(batch)
-        on_progress("reading", reader.progress)
-    await staging.analyze()
-    await staging.add(await asyncio.to_thread(reader.again, await staging.take_contested()))
-    on_progress("writing", reader.progress)
-    return await sync.compare(connection, source_id)
+    with Reader(source, await staging.known()) as reader:
+        batches = reader.batches()
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            await staging.add(batch)
+            on_progress("reading", reader.progress)
+        await staging.analyze()
+        await staging.add(await asyncio.to_thread(reader.again, await staging.take_contested()))
+        on_progress("writing", reader.progress)
+        return await sync.compare(connection, source_id), reader.commit
 
 
 def _is_suspicious(difference: sync.Difference) -> bool:

@@ -6,19 +6,21 @@ Every condition is true or false, never null, so that `not` is the exact complem
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
+from operator import ge, gt, le, lt
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
     FromClause,
-    all_,
     and_,
     any_,
     cast,
     exists,
     false,
     func,
+    literal,
     not_,
     or_,
     select,
@@ -26,11 +28,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from db.rules.filters import DateTimeFilter, EntityFilter, ProblemFilter, StringFilter
+from db.queries.values import Array, Column, Condition, Entry, Texts, Value, exact
+from db.rules.filters import DateTimeFilter, EntityFilter, NumberFilter, PathFilter, ProblemFilter, StringFilter
 from db.rules.refs import Ref
-from db.tables import Word, problem, ref, relation
+from db.tables import Word, document, problem, ref, relation
 
-Condition = ColumnElement[bool]
+Test = tuple[bool, Condition]
+"""Whether some value has to pass, or none."""
 
 
 def entity_matches(entity: FromClause, wanted: EntityFilter | None) -> Condition:
@@ -59,6 +63,7 @@ def words(values: Iterable[Any]) -> ColumnElement[Any]:
 
 def _entity_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Condition]:
     yield from _column_conditions(entity.c, wanted)
+    yield from _document_conditions(entity, wanted)
     yield from _link_conditions(entity.c, wanted)
     if wanted.all_of is not None:
         yield and_(true(), *(entity_matches(entity, one) for one in wanted.all_of))
@@ -70,19 +75,51 @@ def _entity_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Con
 
 def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     """Conditions on the entity's own columns."""
-    for column, test in ((c.title, wanted.title), (c.type, wanted.type), (c.lifecycle, wanted.lifecycle)):
-        yield from _text_conditions(column, test)
-    for column, test in (
-        (func.lower(c.kind), wanted.kind),
-        (func.lower(c.namespace), wanted.namespace),
-        (c.sort_name, wanted.name),
-    ):
-        yield from _text_conditions(column, test)
-    yield from _array_conditions(c.tags, wanted.tag)
+    fields: tuple[tuple[Texts, StringFilter | None], ...] = (
+        (Column(func.lower(c.kind)), wanted.kind),
+        (Column(func.lower(c.namespace)), wanted.namespace),
+        (Column(c.sort_name), wanted.name),
+        (Column(c.title), wanted.title),
+        (Column(c.type), wanted.type),
+        (Column(c.lifecycle), wanted.lifecycle),
+        (Array(c.tags), wanted.tag),
+    )
+    for field, test in fields:
+        for holds, condition in _text_tests(field, test):
+            yield condition if holds else not_(condition)
     yield from _span_conditions(c.created_at, wanted.created_at)
     yield from _span_conditions(c.updated_at, wanted.updated_at)
     if wanted.ref is not None:
         yield c.ref == any_(words(wanted.ref))
+
+
+def _document_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Condition]:
+    """Conditions on metadata and spec, which are beside the entity, unless its row has them as columns."""
+    beside = None if "metadata" in entity.c else document.alias()
+
+    def says(condition: Condition) -> Condition:
+        if beside is None:
+            return func.coalesce(condition, false())
+        return exists().where(beside.c.entity_id == entity.c.id, condition)
+
+    for tests in _document_tests(entity.c if beside is None else beside.c, wanted):
+        some = [condition for holds, condition in tests if holds]
+        none = [condition for holds, condition in tests if not holds]
+        if some:
+            yield says(and_(*some))
+        if none:
+            yield not_(says(or_(*none)))
+
+
+def _document_tests(c: Any, wanted: EntityFilter) -> Iterator[list[Test]]:
+    """The tests of each field, of which there is one at least."""
+    for mapping, asked in (("labels", wanted.label), ("annotations", wanted.annotation)):
+        if asked is not None:
+            entry = Entry(c.metadata[mapping], asked.key)
+            yield list(_text_tests(entry, asked.value)) or [(True, entry.exists())]
+    if wanted.path is not None:
+        value = Value.at(wanted.path.path, c)
+        yield list(_value_tests(value, wanted.path)) or [(True, value.is_there())]
 
 
 def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
@@ -98,52 +135,44 @@ def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
         yield found if wanted.has_problem else not_(found)
 
 
-def _text_conditions(text: ColumnElement[str], test: StringFilter | None) -> Iterator[Condition]:
+def _text_tests(field: Texts, test: StringFilter | None) -> Iterator[Test]:
     if test is None:
         return
-    present = text.is_not(None)
     if test.eq is not None:
-        yield and_(present, text == test.eq)
+        yield True, field.equals(test.eq)
     if test.ne is not None:
-        yield text.is_distinct_from(test.ne)
+        yield False, field.equals(test.ne)
     if test.in_ is not None:
-        yield and_(present, text == any_(words(test.in_)))
+        yield True, field.is_one_of(words(test.in_))
     if test.not_in is not None:
-        yield or_(text.is_(None), text != all_(words(test.not_in)))
-    if test.prefix is not None:
-        yield and_(present, func.starts_with(text, test.prefix))
-    if test.contains is not None:
-        yield and_(present, func.strpos(text, test.contains) > 0)
+        yield False, field.is_one_of(words(test.not_in))
+    if (start := test.prefix) is not None:
+        yield True, field.where(lambda text: func.starts_with(text, start))
+    if (part := test.contains) is not None:
+        yield True, field.where(lambda text: func.strpos(text, part) > 0)
     if test.exists is not None:
-        yield present if test.exists else text.is_(None)
+        yield test.exists, field.exists()
 
 
-def _array_conditions(values: ColumnElement[Any], test: StringFilter | None) -> Iterator[Condition]:
+def _value_tests(value: Value, wanted: PathFilter) -> Iterator[Test]:
+    yield from _text_tests(value, wanted.text)
+    yield from _number_tests(value, wanted.number)
+    if wanted.boolean is not None:
+        yield True, value.equals(literal(wanted.boolean))
+
+
+def _number_tests(value: Value, test: NumberFilter | None) -> Iterator[Test]:
     if test is None:
         return
-    one = func.unnest(values).column_valued("one")
-
-    def some(condition: Condition) -> Condition:
-        return select(one).where(condition).exists()
-
     if test.eq is not None:
-        yield values.contains(_one_word(test.eq))
+        yield True, value.equals(test.eq)
     if test.ne is not None:
-        yield not_(values.contains(_one_word(test.ne)))
-    if test.in_ is not None:
-        yield values.overlap(words(test.in_))
-    if test.not_in is not None:
-        yield not_(values.overlap(words(test.not_in)))
-    if test.prefix is not None:
-        yield some(func.starts_with(one, test.prefix))
-    if test.contains is not None:
-        yield some(func.strpos(one, test.contains) > 0)
+        yield False, value.equals(test.ne)
+    for bound, stands in ((test.gt, lt), (test.gte, le), (test.lt, gt), (test.lte, ge)):  # the bound stands first
+        if bound is not None:
+            yield True, value.where_number(partial(stands, exact(bound)))
     if test.exists is not None:
-        yield func.cardinality(values) > 0 if test.exists else func.cardinality(values) == 0
-
-
-def _one_word(value: Any) -> ColumnElement[Any]:
-    return cast(array([value]), ARRAY(Word))
+        yield test.exists, value.has_number()
 
 
 def _span_conditions(instant: ColumnElement[Any], span: DateTimeFilter | None) -> Iterator[Condition]:

@@ -12,7 +12,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Self
 
+from db.rules.pointers import Pointer
 from db.rules.refs import Ref
+
+MAX_DEPTH = 10
+"""The most steps that a closure follows."""
 
 
 def asks(description: str, *, default: Any = None, kind: str | None = None, any_case: bool = False) -> Any:
@@ -88,7 +92,7 @@ class EntityOrder:
     """One key of an order of entities."""
 
     field: EntityOrderField = asks("What to order by.", default=MISSING)
-    path: str | None = asks("Of PATH: a JSON pointer (RFC 6901) such as `/spec/tier` or `/metadata/labels/region`.")
+    path: Pointer | None = asks("Of PATH: a JSON pointer (RFC 6901) such as `/spec/tier` or `/metadata/labels/region`.")
     direction: OrderDirection = asks("Ascending or descending.", default=OrderDirection.ASC)
     nulls: NullsOrder = asks("Where entities without a value stand.", default=NullsOrder.LAST)
 
@@ -128,18 +132,20 @@ class KeyFilter:
     """A test of a label or an annotation."""
 
     key: str = asks("The key, with its prefix: `backstage.io/kubernetes-id`.", default=MISSING)
-    value: StringFilter | None = asks("What its value must be. Left out: the key is there.")
+    value: StringFilter | None = asks("What its value must be. Left out, or asking nothing: the key is there.")
 
 
 @dataclass(frozen=True, slots=True)
 class PathFilter:
-    """A test of a value anywhere in `spec` or `metadata`. Of a list of texts or numbers, as of a field of many values.
+    """A test of a value anywhere in `spec` or `metadata`. A list is a field of many values: its items.
 
-    With several of `text`, `number` and `boolean` all must hold; with none, the value is there. A value of another type
-    is as if absent: the text "3" is no number.
+    With several of `text`, `number` and `boolean` all must hold; with none, or where these ask nothing, the value is
+    there. A value of another type is as if absent: the text "3" is no number. Null is absent to all of them.
     """
 
-    path: str = asks("A JSON pointer (RFC 6901): `/spec/profile/email`, `/metadata/labels/a.b~1c`.", default=MISSING)
+    path: Pointer = asks(
+        "A JSON pointer (RFC 6901): `/spec/profile/email`, `/metadata/labels/a.b~1c`.", default=MISSING
+    )
     text: StringFilter | None = asks("What the text there must be.")
     number: NumberFilter | None = asks("What the number there must be.")
     boolean: bool | None = asks("What the boolean there must be.")

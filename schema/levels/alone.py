@@ -15,7 +15,7 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import Select, bindparam, literal
 from sqlalchemy.types import TypeEngine
 
-from schema.levels.asked import Asked
+from schema.levels.asked import Asked, put_together, taken_apart
 from schema.levels.reading import Reader, compiled
 from schema.paging import PageRequest
 
@@ -51,6 +51,17 @@ async def rows(select_of: SelectOf, parent: Parent, asked: Asked, reader: Reader
 
     text, order = compiled(select_of(asked.shape, parent, parameter), made)
     return await reader.fetch(text, [asked.values[int(name[1:])] for name in order], named=True)
+
+
+async def answer(body: Callable[..., Select[Any]], reader: Reader, **arguments: Any) -> list[Any]:
+    """The rows of a body that is no field's, for these arguments of it."""
+    values: list[Any] = []
+    shape = tuple(taken_apart(argument, values) for argument in arguments.values())
+
+    def select_of(asked: Any, _parent: Any, parameter: Any) -> Select[Any]:
+        return body(**dict(zip(arguments, put_together(asked, parameter), strict=True)))
+
+    return await rows(select_of, Parent(None, {}), Asked(shape, values, shape), reader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
 from db.queries.keyset import Key, following, ordered, reading_order
-from db.rules.filters import EntityOrder
+from db.queries.orders import keys_of, with_columns
+from db.rules.filters import EntityOrder, EntityOrderField
 from db.tables import metadata
 from schema.errors import BadUserInput, gone_meanwhile
 from schema.inputs import DESCRIPTIONS, Cursor, arguments_of, graphql_name, graphql_type
@@ -76,7 +77,7 @@ def connection(
     body: Body,
     description: str,
     *,
-    order: Sequence[str] = ("sort_name", "id"),
+    order: Sequence[str | Key] = ("sort_name", "id"),
     both_ways: bool = False,
     order_by: bool = False,
     arguments: Descriptions = NONE,
@@ -139,7 +140,7 @@ class EdgeField(StrawberryField):
         body: Body,
         description: str,
         *,
-        order: Sequence[str] = (),
+        order: Sequence[str | Key] = (),
         kind: str | None = None,
         arguments: Descriptions = NONE,
         more: Mapping[str, Any] = NONE,
@@ -147,7 +148,7 @@ class EdgeField(StrawberryField):
         super().__init__(description=description)
         self.init = self.repr = self.compare = False
         self.body, self._kind = body, kind
-        self.order = tuple(Key(column) for column in order)
+        self.order = tuple(key if isinstance(key, Key) else Key(key) for key in order)
         parameters = inspect.signature(body).parameters.values()
         # Whose columns the body reads: the table that its positional parameter is named after. None for a root.
         self.parent = next((p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD), None)
@@ -156,7 +157,7 @@ class EdgeField(StrawberryField):
         self._own = {name: hints[name] for name in named}
         self._hints = {**self._own, **more}
         self.arguments = [
-            _argument(name, hint, named.get(name), {**DESCRIPTIONS, **arguments}[name])
+            argument(name, hint, named.get(name), {**DESCRIPTIONS, **arguments}[name])
             for name, hint in self._hints.items()
         ]
 
@@ -261,17 +262,22 @@ class ConnectionField(EdgeField):
 
     def _asked(self, arguments: dict[str, Any]) -> Asked:
         asked = super()._asked(arguments)
-        keys = _keys(arguments.get("order_by") or (), self.order)
+        orders = arguments.get("order_by") or ()
+        keys, pointers = _keys(orders, self.order), tuple(one.path for one in orders if one.path is not None)
+        paths = taken_apart(pointers, asked.values)
         own = tuple((name, arguments[name]) for name in self._own)
-        page = page_request(keys, arguments, fingerprint=_fingerprint(f"{self.origin}.{self.python_name}", own, keys))
+        bound_to = _fingerprint(f"{self.origin}.{self.python_name}", own, keys, pointers)
+        page = page_request(keys, arguments, fingerprint=bound_to)
         place = None if page.place is None else tuple(map(type, page.place))
         asked.values.extend(value for value in page.place or () if value is not None)
-        return replace(asked, shape=(asked.arguments, keys, page.size, page.backward, place), page=page)
+        shape = (asked.arguments, paths, keys, page.size, page.backward, place)
+        return replace(asked, arguments=(*asked.arguments, paths), shape=shape, page=page)
 
     def select_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
         """One page, and one row more, which says whether there is another page. Raises `ForeignPlaceError`."""
-        own, keys, size, backward, place = asked
+        own, paths, keys, size, backward, place = asked
         query, order = super().select_of(own, parent, parameter), reading_order(keys, backward=backward)
+        query = with_columns(query, keys, put_together(paths, parameter))
         if place is not None:
             query = following(query, order, place, parameter)
         return ordered(query, order).limit(size + 1)
@@ -321,19 +327,23 @@ def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ..
     """The keys that were asked for, then the field's own in the direction of the last, so that one index can do."""
     if not asked:
         return order
-    if len({one.field for one in asked}) < len(asked):
+    for one in asked:
+        if (one.field is EntityOrderField.PATH) != (one.path is not None):
+            raise BadUserInput("`orderBy`: PATH needs a `path`, and no other field has one.")
+    if len({(one.field, one.path) for one in asked}) < len(asked):
         raise BadUserInput("`orderBy` names a field twice.")
-    chosen = {one.field.value: Key(one.field.value, one.direction, one.nulls) for one in asked}
+    chosen = {key.column: key for key in keys_of(asked)}
     ties = (replace(key, direction=asked[-1].direction) for key in order if key.column not in chosen)
     return (*chosen.values(), *ties)
 
 
-def _fingerprint(field: str, own: tuple[tuple[str, Any], ...], keys: tuple[Key, ...]) -> str:
+def _fingerprint(field: str, *arguments: object) -> str:
     """What a cursor is bound to: its field, and the arguments that say which rows there are, in which order."""
-    return hashlib.blake2s(f"{field}{own}{keys}".encode(), digest_size=6).hexdigest()
+    return hashlib.blake2s(f"{field}{arguments}".encode(), digest_size=6).hexdigest()
 
 
-def _argument(name: str, hint: Any, parameter: inspect.Parameter | None, description: str) -> StrawberryArgument:
+def argument(name: str, hint: Any, parameter: inspect.Parameter | None, description: str) -> StrawberryArgument:
+    """The argument of a field whose function has this parameter."""
     default = parameter.default if parameter is not None else None
     return StrawberryArgument(
         python_name=name,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from graphql import (
@@ -19,7 +19,7 @@ from graphql import (
     coerce_input_value,
     is_non_null_type,
 )
-from graphql.execution import create_source_event_stream, map_async_iterable
+from graphql.execution import create_source_event_stream
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import (
@@ -100,22 +100,17 @@ class Operation:
             return ExecutionResult(None, [error])
         return await Run(plan, variables, context, root).execute()
 
-    async def subscribe(
-        self, variables: VariableValues, context: Any, root: Any = None
-    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
-        """The answers of a subscription, one for each event of its stream; or why there is no stream."""
-        try:
-            plan = self._plan(variables)
-        except CostLimit:
-            raise
-        except GraphQLError as error:  # as above
-            return ExecutionResult(None, [error])
-        events = create_source_event_stream(Run(plan, variables, context, root).core)
+    async def subscribe(self, variables: VariableValues, context: Any, root: Any = None) -> AsyncGenerator[Any]:
+        """The events of a subscription: `run` gives the answer to each, as `root`.
+
+        Raises CostLimit, and GraphQLError where there is no stream of events.
+        """
+        events = create_source_event_stream(Run(self._plan(variables), variables, context, root).core)
         if isawaitable(events):
             events = await events
         if isinstance(events, ExecutionResult):
-            return events
-        return map_async_iterable(events, lambda event: Run(plan, variables, context, event).execute())
+            raise cast("list[GraphQLError]", events.errors)[0]
+        return cast("AsyncGenerator[Any]", events)
 
     def _plan(self, variables: VariableValues) -> Plan:
         choice = tuple(variables.coerced.get(name) for name in self._choosing)
@@ -132,15 +127,20 @@ class Operation:
         return plan
 
 
+class _Choosing(Visitor):
+    """Notes the variables whose values decide which fields are selected: those of `@skip` and `@include`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.names[argument.value.name.value] = None
+
+
 def _choosing_variables(document: DocumentNode) -> list[str]:
-    """The variables whose values decide which fields are selected: those of `@skip` and `@include`."""
-    names: dict[str, None] = {}
-
-    class Directives(Visitor):
-        def enter_directive(self, node: DirectiveNode, *_: object) -> None:
-            for argument in node.arguments or ():
-                if isinstance(argument.value, VariableNode):
-                    names[argument.value.name.value] = None
-
-    visit(document, Directives())
-    return list(names)
+    choosing = _Choosing()
+    visit(document, choosing)
+    return list(choosing.names)

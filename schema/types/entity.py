@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from db.queries import documents, entities, problems, relations, sources
+from db.queries import changes, documents, entities, problems, relations, sources
 from schema import ids
 from schema.levels.edge import connection, derived, edge, edges, part, value
 from schema.scalars import JSON, EntityRef
@@ -13,12 +13,14 @@ from schema.types.connection import Connection
 from schema.types.node import Node
 
 if TYPE_CHECKING:
+    from schema.types.change import Change
     from schema.types.owner import Owner
     from schema.types.problem import Problem
     from schema.types.source import Source
 
 OwnerRow = Annotated["Owner", strawberry.lazy("schema.types.owner")]
 SourceRow = Annotated["Source", strawberry.lazy("schema.types.source")]
+ChangeConnection = Connection[Annotated["Change", strawberry.lazy("schema.types.change")]]
 ProblemConnection = Connection[Annotated["Problem", strawberry.lazy("schema.types.problem")]]
 RelationConnection = Connection[Annotated["Relation", strawberry.lazy("schema.types.entity")]]
 EntityConnection = Connection[Annotated["Entity", strawberry.lazy("schema.types.entity")]]
@@ -104,6 +106,9 @@ class Entity(Node):
         "What is wrong with it.",
         order=("location", "line", "id"),
         arguments={"owned": "Also what is wrong with what it owns."},
+    )
+    history: ChangeConnection = connection(
+        changes.of_entity, "Every write of it, the latest first, as far back as the log reaches.", order=changes.LATEST
     )
 
 

@@ -310,7 +310,7 @@ def _refused_by(check: Callable[[], object]) -> str:
 
 # What many documents leave behind
 
-_SEEN = (1_000, 5_000, 10_000)
+_SEEN = (1_000, 2_500, 5_000, 7_500, 10_000)
 _FIELDS = ("name", "title", "kind", "type", "description", "createdAt", "etag", "ownerRef", "tags", "namespace")
 _LINKS = (
     "owner{{{0}}}",
@@ -337,7 +337,7 @@ async def remembered(url: str) -> AsyncIterator[Memory]:
     try:
         with _collecting_as_a_server_does():
             for number in range(1, _SEEN[-1] + 1):
-                await _answered(kept, reads, _one_of_many(chance, number))
+                await _answered(kept, reads, one_of_many(chance, number))
                 if number in _SEEN:
                     weight = sum(ready.operation.weight for ready in kept._ready.values())
                     yield Memory(number, _resident_mb(), len(kept._ready), weight)
@@ -352,7 +352,7 @@ async def _answered(kept: operations.Operations, reads: Reads, text: str) -> Non
         raise result.errors[0]
 
 
-def _one_of_many(chance: Random, number: int) -> str:
+def one_of_many(chance: Random, number: int) -> str:
     """A document like no other: of a few fields and links, in any order, about another entity."""
     fields = " ".join(chance.sample(_FIELDS, chance.randint(1, 6)))
     links = " ".join(link.format(fields) for link in chance.sample(_LINKS, chance.randint(1, 3)))

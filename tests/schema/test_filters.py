@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ingesting import Catalog, Tree
 from tests.schema.graph import Graph
 
 pytestmark = pytest.mark.anyio
@@ -182,3 +184,213 @@ async def test_an_instant_that_is_none_is_refused(graph: Graph, instant: str) ->
 )
 async def test_instants_of_rfc_3339_are_read(company: Graph, instant: str) -> None:
     assert (await company.ask(INSTANT, at=instant))["components"]["totalCount"] == len(ALL)
+
+
+# What `spec` is, of one thing each.
+VALUES = {
+    "absent": "{}",
+    "null": "{v: null}",
+    "one": "{v: 1}",
+    "ten": "{v: 10}",
+    "half": "{v: 0.5}",
+    "tenth": "{v: 0.1}",
+    "vast": "{v: 1.0e+300}",
+    "text-10": '{v: "10"}',
+    "gold": "{v: gold}",
+    "empty": '{v: ""}',
+    "yes": "{v: true}",
+    "no": "{v: false}",
+    "texts": "{v: [gold, silver]}",
+    "mixed": "{v: [2, two, false, null, [9, nine], {gold: gold}]}",
+    "nothing": "{v: []}",
+    "mapping": '{v: {gold: 1, "01": first, "-1": last, a/b: {m~n: deep}, "": blank}}',
+}
+THINGS = set(VALUES)
+
+
+@pytest.fixture
+async def things(graph: Graph, tmp_path: Path) -> Graph:
+    """One entity for each of VALUES, in this order of age; some have labels and annotations."""
+    marks = {
+        "one": 'labels: {tier: gold, a.b/c: ""}, annotations: {tier: "1"}',
+        "ten": "labels: {tier: silver}",
+        "half": "labels: {Tier: gold}",
+        "gold": "annotations: {tier: gold, note: gold}",
+    }
+    tree = Tree(tmp_path)
+    tree.write(
+        "things.yaml",
+        *(
+            f"apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: {name}, {marks.get(name, '')}}}\nspec: {spec}\n"
+            for name, spec in VALUES.items()
+        ),
+    )
+    await Catalog(graph.engine).ingest(tmp_path)
+    return graph
+
+
+async def assert_matches(graph: Graph, asked: str, expected: set[str]) -> None:
+    """The filter leaves exactly these things, and `not` all others; each costs one statement."""
+    query = "{ found: entities(filter: %s, first: 100) { totalCount nodes { name } } }"
+    for one, names in ((asked, expected), (f"{{not: {asked}}}", THINGS - expected)):
+        found = (await graph.ask(query % one, statements=1))["found"]
+        assert {node["name"] for node in found["nodes"]} == names, one
+        assert found["totalCount"] == len(names)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("", {"one", "ten"}),
+        ("value: null", {"one", "ten"}),
+        ("value: {}", {"one", "ten"}),
+        ("value: {exists: true}", {"one", "ten"}),
+        ("value: {exists: false}", THINGS - {"one", "ten"}),
+        ('value: {eq: "gold"}', {"one"}),
+        ('value: {eq: "Gold"}', set()),
+        ('value: {ne: "gold"}', THINGS - {"one"}),
+        ('value: {in: ["silver", "bronze"]}', {"ten"}),
+        ("value: {in: []}", set()),
+        ('value: {notIn: ["silver", "bronze"]}', THINGS - {"ten"}),
+        ("value: {notIn: []}", THINGS),
+        ('value: {prefix: "s"}', {"ten"}),
+        ('value: {prefix: ""}', {"one", "ten"}),
+        ('value: {contains: "l"}', {"one", "ten"}),
+        ('value: {ne: "gold", exists: true}', {"ten"}),
+        ('value: {ne: "gold", notIn: ["silver"]}', THINGS - {"one", "ten"}),
+    ],
+)
+async def test_a_label_is_tested_by_its_key(things: Graph, asked: str, expected: set[str]) -> None:
+    await assert_matches(things, f'{{label: {{key: "tier", {asked}}}}}', expected)
+
+
+async def test_a_label_and_an_annotation_of_one_key_are_not_confused(things: Graph) -> None:
+    await assert_matches(things, '{annotation: {key: "tier"}}', {"one", "gold"})
+    await assert_matches(things, '{annotation: {key: "tier", value: {eq: "gold"}}}', {"gold"})
+    await assert_matches(things, '{annotation: {key: "note", value: {eq: "1"}}}', set())
+    await assert_matches(things, '{label: {key: "a.b/c"}}', {"one"})
+    await assert_matches(things, '{label: {key: "a.b/c", value: {eq: ""}}}', {"one"})
+    await assert_matches(things, '{label: {key: "tier"}, annotation: {key: "tier"}}', {"one"})
+    await assert_matches(things, '{allOf: [{label: {key: "tier"}}, {label: {key: "a.b/c"}}]}', {"one"})
+    await assert_matches(things, '{label: {key: "gold"}}', set())
+
+
+NUMBERS = {"one", "ten", "half", "tenth", "vast", "mixed"}
+TEXTS = {"text-10", "gold", "empty", "texts", "mixed"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("", THINGS - {"absent", "null"}),
+        ("text: null", THINGS - {"absent", "null"}),
+        ("text: {}, number: {}", THINGS - {"absent", "null"}),
+        ('text: {eq: "gold"}', {"gold", "texts"}),
+        ('text: {eq: "10"}', {"text-10"}),
+        ('text: {eq: ""}', {"empty"}),
+        ('text: {eq: "nine"}', set()),
+        ('text: {ne: "gold"}', THINGS - {"gold", "texts"}),
+        ('text: {in: ["silver", "two"]}', {"texts", "mixed"}),
+        ("text: {in: []}", set()),
+        ('text: {notIn: ["silver", "two"]}', THINGS - {"texts", "mixed"}),
+        ('text: {prefix: "s"}', {"texts"}),
+        ('text: {prefix: ""}', TEXTS),
+        ('text: {prefix: "1"}', {"text-10"}),
+        ('text: {contains: "o"}', {"gold", "texts", "mixed"}),
+        ('text: {contains: "true"}', set()),
+        ("text: {exists: true}", TEXTS),
+        ("text: {exists: false}", THINGS - TEXTS),
+        ("number: {eq: 10}", {"ten"}),
+        ("number: {eq: 0.1}", {"tenth"}),
+        ("number: {eq: 1e300}", {"vast"}),
+        ("number: {eq: 2}", {"mixed"}),
+        ("number: {eq: 9}", set()),
+        ("number: {ne: 10}", THINGS - {"ten"}),
+        ("number: {gt: 1}", {"ten", "vast", "mixed"}),
+        ("number: {gte: 1}", {"one", "ten", "vast", "mixed"}),
+        ("number: {lt: 0.5}", {"tenth"}),
+        ("number: {lte: 0.5}", {"tenth", "half"}),
+        ("number: {gt: 1, lt: 10}", {"mixed"}),
+        ("number: {gte: -1e308, ne: 2}", NUMBERS - {"mixed"}),
+        ("number: {exists: true}", NUMBERS),
+        ("number: {exists: false}", THINGS - NUMBERS),
+        ("boolean: true", {"yes"}),
+        ("boolean: false", {"no", "mixed"}),
+        ('boolean: false, text: {eq: "two"}, number: {eq: 2}', {"mixed"}),
+        ("text: {exists: true}, number: {exists: false}", TEXTS - {"mixed"}),
+    ],
+)
+async def test_a_value_at_a_path_is_tested_by_its_type(things: Graph, asked: str, expected: set[str]) -> None:
+    await assert_matches(things, f'{{path: {{path: "/spec/v", {asked}}}}}', expected)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "expected"),
+    [
+        ("/spec", THINGS),
+        ("/metadata/name", THINGS),
+        ("/metadata/labels/tier", {"one", "ten"}),
+        ("/metadata/labels/a.b~1c", {"one"}),
+        ("/spec/v/gold", {"mapping"}),
+        ("/spec/v/0", {"texts", "mixed"}),
+        ("/spec/v/1", {"texts", "mixed"}),
+        ("/spec/v/2", {"mixed"}),
+        ("/spec/v/3", set()),
+        ("/spec/v/4/1", {"mixed"}),
+        ("/spec/v/5/gold", {"mixed"}),
+        ("/spec/v/00", set()),
+        ("/spec/v/01", {"mapping"}),
+        ("/spec/v/-1", {"mapping"}),
+        ("/spec/v/+1", set()),
+        ("/spec/v/ 1", set()),
+        ("/spec/v/-", set()),
+        ("/spec/v/99999999999999999999", set()),
+        ("/spec/v/a~1b/m~0n", {"mapping"}),
+        ("/spec/v/", {"mapping"}),
+        ("/spec/v/{gold}", set()),
+        ("/spec/V", set()),
+        ("/spec/v'; DROP TABLE entity; --", set()),
+    ],
+)
+async def test_a_pointer_leads_where_rfc_6901_says(things: Graph, pointer: str, expected: set[str]) -> None:
+    await assert_matches(things, f'{{path: {{path: "{pointer}"}}}}', expected)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "message"),
+    [
+        ("", "'' leads nowhere: a path starts with /spec or /metadata"),
+        ("/", "'/' leads nowhere: a path starts with /spec or /metadata"),
+        ("spec/tier", "'spec/tier' leads nowhere: a path starts with /spec or /metadata"),
+        ("/status/tier", "'/status/tier' leads nowhere: a path starts with /spec or /metadata"),
+        ("/spec/~2", "'/spec/~2' has a lone ~: in a path ~ is written ~0, and / in a key ~1"),
+        ("/spec" + "/a" * 21, f"'/spec{'/a' * 21}' has 21 steps below /spec; at most 20 are taken"),
+    ],
+)
+async def test_a_path_that_leads_nowhere_is_refused(graph: Graph, pointer: str, message: str) -> None:
+    query = "query($p: String!) { entities(filter: {not: {path: {path: $p}}}) { totalCount } }"
+    assert await graph.refuse(query, p=pointer) == ("BAD_USER_INPUT", f"`filter.not.path.path`: {message}")
+    query = "query($p: String!) { entities(orderBy: [{field: PATH, path: $p}]) { nodes { name } } }"
+    assert await graph.refuse(query, p=pointer) == ("BAD_USER_INPUT", f"`orderBy.path`: {message}")
+
+
+async def test_a_number_beyond_all_doubles_is_refused(graph: Graph) -> None:
+    query = '{ entities(filter: {path: {path: "/spec/v", number: {gt: 1e999}}}) { totalCount } }'
+    assert await graph.refuse(query) == (
+        "BAD_USER_INPUT",
+        "`filter.path.number.gt` is beyond the numbers that a Float can hold.",
+    )
+
+
+async def test_a_filter_of_a_path_works_under_each_parent(company: Graph) -> None:
+    data = await company.ask(
+        """{ groups { nodes { name ownedEntities(
+            filter: {path: {path: "/spec/system", text: {eq: "playback"}}, label: {key: "tier"}}
+            orderBy: [{field: PATH, path: "/spec/lifecycle"}]
+        ) { nodes { name } } } } }""",
+        statements=2,
+    )
+    assert {group["name"]: [node["name"] for node in group["ownedEntities"]["nodes"]] for group in data["groups"]["nodes"]} == {
+        **dict.fromkeys(("claimant", "music", "search"), []),
+        "players": ["Player"],
+    }

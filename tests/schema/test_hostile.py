@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import weakref
+from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,15 +15,24 @@ import strawberry
 from click.testing import CliRunner
 from graphql import OperationDefinitionNode, parse, validate
 
+from api import operation as operations
 from schema.context import Context
 from schema.errors import CostLimit
 from schema.levels import plan as planning
 from schema.levels.level import MOST_SHAPES, Level
 from schema.levels.operation import Operation
 from schema.levels.outline import MAX_JOINS
-from schema.levels.plan import BUDGET, Field
+from schema.levels.plan import BUDGET, Field, Plan
+from schema.limits import Limits
 from tests.bench.__main__ import main
-from tests.bench.hostile import by_type_in_fragments, documents, objects_that_double, planned_alone, tokens_of
+from tests.bench.hostile import (
+    by_type_in_fragments,
+    documents,
+    objects_that_double,
+    one_of_many,
+    planned_alone,
+    tokens_of,
+)
 from tests.schema.graph import Graph
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +81,28 @@ def levels(monkeypatch: pytest.MonkeyPatch) -> list[Level]:
 
     monkeypatch.setattr(Level, "__init__", noted)
     return made
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet[Plan]:
+    """The plans that are there."""
+    alive: weakref.WeakSet[Plan] = weakref.WeakSet()
+    make = Plan.__init__
+
+    def noted(plan: Plan, *of: Any) -> None:
+        make(plan, *of)
+        alive.add(plan)
+
+    monkeypatch.setattr(Plan, "__init__", noted)
+    return alive
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """The garbage collector does not look by itself."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 async def ask(operation: Operation, graph: Graph, **given: Any) -> Any:
@@ -201,3 +235,25 @@ async def test_cursors_of_another_list_use_nothing_up(company: Graph) -> None:
             result = await paged.run(variables, context)
         assert [error.formatted["extensions"]["code"] for error in result.errors or ()] == ["BAD_USER_INPUT"]
     assert (await ask(paged, company))["components"]["nodes"] == [{"name": "index"}]
+
+
+# What is left behind
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_what_is_forgotten_does_not_wait_for_the_garbage_collector(
+    company: Graph, plans: weakref.WeakSet[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where documents, plans and statements were there for so long that the collector seldom looks at them."""
+    monkeypatch.setattr(operations, "MOST_KEPT", 2_000)
+    kept, chance = operations.Operations(company.schema, Limits()), Random(7)
+    for number in range(100):
+        ready = kept.ready(one_of_many(chance, number))
+        with Context(reads=company.reads, request_id="test") as context:
+            assert (await ready.run({}, context)).errors is None
+    assert 5 < len(kept._ready) < 50
+    assert len(plans) == len(kept._ready)
+    gc.collect()  # what planning and validation leave is young, and soon collected
+    del ready
+    kept._ready.clear()
+    assert (len(plans), gc.collect()) == (0, 0)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from api.ingest.files import FileSource, SourceError, UnreadableError, read
+from api.ingest.errors import SourceError, UnreadableError
+from api.ingest.files import FileSource, read
 from api.ingest.run import RemovalsHeldError, ingest
 from db import locks
 from db.rules.allowed import UNTRUSTED, AllowedKinds
@@ -154,7 +155,7 @@ async def test_files_that_do_not_open_are_not_taken_for_gone(
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr("api.ingest.files.os.scandir", _refusing(tree.root / "deep", denied, os.scandir))
     shut = UnreadableError("Permission denied")
-    monkeypatch.setattr("api.ingest.reader.read", _refusing(tree.root / "deep/b.yaml", shut, read))
+    monkeypatch.setattr("api.ingest.files.read", _refusing(tree.root / "deep/b.yaml", shut, read))
 
     report = await catalog.ingest(tree.root)
 
@@ -187,7 +188,7 @@ async def test_a_file_that_vanishes_while_it_is_read_is_not_taken_for_gone(
         Path(path).unlink()
         return read(path)
 
-    monkeypatch.setattr("api.ingest.reader.read", vanish)
+    monkeypatch.setattr("api.ingest.files.read", vanish)
     await catalog.ingest(tree.root)
 
     assert await catalog.refs() == [A, ANN_REF]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, ExecutionResult, get_operation_ast
+from graphql import DocumentNode, ExecutionResult, GraphQLError, get_operation_ast
 
 from schema.levels.operation import Operation
 
@@ -32,9 +32,10 @@ class Ours:
         if isinstance(variables, list):
             yield ExecutionResult(None, variables)
             return
-        events = await self._operation.subscribe(variables, context)
-        if isinstance(events, ExecutionResult):
-            yield events
+        try:
+            events = await self._operation.subscribe(variables, context)
+        except GraphQLError as error:
+            yield ExecutionResult(None, [error])
             return
-        async for result in events:
-            yield result
+        async for event in events:
+            yield await self._operation.run(variables, context, event)

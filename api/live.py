@@ -1,0 +1,120 @@
+"""One connection a process that hears of changes, and the pages of the log that its subscribers share.
+
+Postgres tells each process when changes are committed. That is a hint only: it may be lost, or a pooler may swallow it,
+so the log's end is looked at every two seconds and after every new connection, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+
+from db import changes
+from db.changes import Page
+from db.engine import failure_of
+from db.reading import Reads
+from db.rules.refs import Ref
+from schema.errors import Unavailable
+
+T = TypeVar("T")
+Connect = Callable[[], Awaitable[Any]]
+
+LOOKED_AT = 2.0  # seconds between two looks at the end of the log, whether anything was heard or not
+_RETRY = 0.5  # seconds before a lost connection is made anew
+_ANSWER = 10.0  # seconds that a look may take, before the connection counts as lost
+_PAGES = 50  # that are kept; subscribers that keep up all want the last one
+
+_log = structlog.get_logger("catalograph.live")
+
+
+class LiveFeed:
+    """The change log of one database, followed by any number of subscribers; see `schema.live.Live`."""
+
+    def __init__(self, connect: Connect, reads: Reads) -> None:
+        """`connect` makes a connection of the driver's, straight to Postgres."""
+        self._connect, self._reads = connect, reads
+        self._position: int | None = None
+        self._moved = asyncio.Event()  # replaced at each move
+        self._shared: OrderedDict[Hashable, asyncio.Task[Any]] = OrderedDict()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this process knows a position."""
+        return self._position is not None
+
+    @property
+    def position(self) -> int:
+        """The latest position that this process knows of. Raises Unavailable before it knows any."""
+        if self._position is None:
+            raise Unavailable("Changes cannot be followed yet: the database is not reached")
+        return self._position
+
+    async def after(self, position: int) -> Page:
+        """The next changes after a position; waits until there are some. Raises ForgottenError."""
+        while True:
+            moved = self._moved
+            if self._position is not None and position < self._position:
+                page = await self._once(position, partial(changes.read, self._fetch, position))
+                if page.changes:
+                    return page
+            await moved.wait()
+
+    async def trees(self, groups: Iterable[Ref], position: int) -> dict[Ref, frozenset[str]]:
+        """The canonical refs of who owns what is in the tree of each group, as of a position or later."""
+        return {group: await self._once((position, group), partial(self._tree, group)) for group in groups}
+
+    async def run(self) -> None:
+        """Follow the log until cancelled, over all outages."""
+        while True:
+            try:
+                await self._listen()
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who follow are not told otherwise
+                if failure_of(error) != "unavailable" and not isinstance(error, TimeoutError | OSError):
+                    _log.exception("the change log cannot be followed")
+                else:
+                    _log.warning("the change log is not followed", reason=str(error), retry_seconds=_RETRY)
+            await asyncio.sleep(_RETRY)
+
+    async def _listen(self) -> None:
+        connection = await self._connect()
+        heard = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda *_: heard.set())
+            await connection.add_listener(changes.CHANNEL, lambda *_: heard.set())
+            while not connection.is_closed():
+                heard.clear()
+                async with asyncio.timeout(_ANSWER):
+                    self._move(await changes.last_position(lambda text, values: connection.fetch(text, *values)))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOKED_AT):
+                        await heard.wait()
+        finally:
+            connection.terminate()
+
+    def _move(self, position: int) -> None:
+        if position != self._position:
+            self._position = position
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    async def _once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` gives, read once for all who want it now or soon. A reader that leaves takes it from nobody."""
+        task = self._shared.get(key)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            task = self._shared[key] = asyncio.ensure_future(read())
+            while len(self._shared) > _PAGES:
+                self._shared.popitem(last=False)
+        result: T = await asyncio.shield(task)
+        return result
+
+    async def _fetch(self, text: str, values: Sequence[Any]) -> list[Any]:
+        return await self._reads.fetch(text, values)
+
+    async def _tree(self, group: Ref) -> frozenset[str]:
+        return frozenset(row[0] for row in await self._fetch(changes.OWNERS_IN_TREE, [str(group)]))

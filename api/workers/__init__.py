@@ -1,0 +1,1 @@
+"""What runs beside requests, in every process that serves."""

@@ -1,0 +1,51 @@
+"""Root fields that do something other than read rows: follow what changes, or write.
+
+    entity_changes: AsyncIterator[EntityEvent] = stream(_entity_changes, "Entities as they come and go.")
+
+The function gets the context, and its keyword-only parameters are the field's arguments, as in `schema.levels.edge`: a
+dataclass of `db.rules` is a GraphQL input. What it is given has been checked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from strawberry.types.field import StrawberryField
+
+from schema.inputs import DESCRIPTIONS, arguments_of
+from schema.levels import alone
+from schema.levels.edge import NONE, Descriptions, argument
+
+
+def stream(function: Callable[..., AsyncIterator[Any]], description: str, *, arguments: Descriptions = NONE) -> Any:
+    """A field of the subscription root: `function` gives its events."""
+    return CallField(function, description, arguments=arguments, is_subscription=True)
+
+
+class CallField(StrawberryField):
+    """A field that a function of the context answers."""
+
+    def __init__(
+        self, function: Callable[..., Any], description: str, *, arguments: Descriptions, is_subscription: bool = False
+    ) -> None:
+        super().__init__(description=description, is_subscription=is_subscription)
+        self.init = self.repr = self.compare = False
+        self._function = function
+        parameters = inspect.signature(function).parameters.values()
+        named = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+        hints = typing.get_type_hints(function)
+        self._hints = {name: hints[name] for name in named}
+        descriptions = {**DESCRIPTIONS, **arguments}
+        self.arguments = [argument(name, hints[name], named[name], descriptions[name]) for name in named]
+
+    @property
+    def is_basic_field(self) -> bool:
+        """It is no attribute of its parent."""
+        return False
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the function gives. Raises `BadUserInput`."""
+        return self._function(info.context, **arguments_of(self._hints, alone.arguments(info), kind=None))

@@ -81,7 +81,7 @@ def _version(change: Any, document: Any, links: Any) -> Any:
 
     def id_of(link: str) -> Any:
         named = refs.alias()
-        return select(named.c.id).where(named.c.ref == links[link].astext).scalar_subquery()
+        return select(named.c.id).where(named.c.ref == links[link].astext).correlate(change).scalar_subquery()
 
     today, own = entities.alias(), refs.alias()
     tags = func.coalesce(metadata["tags"], cast(literal("[]"), JSONB), type_=JSONB)
@@ -89,7 +89,7 @@ def _version(change: Any, document: Any, links: Any) -> Any:
     return (
         select(
             change.c.entity_id.label("id"),
-            select(own.c.ref).where(own.c.id == change.c.entity_id).scalar_subquery().label("ref"),
+            select(own.c.ref).where(own.c.id == change.c.entity_id).correlate(change).scalar_subquery().label("ref"),
             document["kind"].astext.label("kind"),
             namespace.label("namespace"),
             func.lower(name).label("sort_name"),

@@ -22,17 +22,21 @@ from api.database import engine_of, listener_of, reads_of
 from api.graphiql import graphiql_routes
 from api.graphql import GraphQLEndpoint
 from api.health import health_routes
+from api.ingest.declared import Sources
 from api.live import LiveFeed
 from api.log import RequestLog, request_id
 from api.operation import Operations
 from api.settings import Settings
+from api.sources import sources_of
 from api.websocket import GraphQLSocket
 from api.workers.retention import forget_old_changes
+from api.workers.sources import CONNECTIONS, SourceWorker
+from api.workers.watching import Watcher
 from db import revisions
 from db.engine import check_server, failure_of
 from db.reading import Reads
 from schema.build import create_schema
-from schema.context import Context
+from schema.context import Context, Writes
 from schema.limits import Limits
 
 _log = structlog.get_logger("catalograph.app")
@@ -45,6 +49,7 @@ class State(TypedDict):
 
     engine: AsyncEngine
     reads: Reads
+    sources: Sources
     live: LiveFeed
     started: asyncio.Event  # set once the database was reached and is on the newest revision
     stopping: asyncio.Event  # set by the server when it stops: streams without an end are ended then
@@ -58,9 +63,13 @@ async def _nothing_more(_engine: AsyncEngine) -> None:
 
 
 def create_app(
-    settings: Settings, *, schema: strawberry.Schema | None = None, on_start: Startup = _nothing_more
+    settings: Settings,
+    *,
+    schema: strawberry.Schema | None = None,
+    sources: Sources | None = None,
+    on_start: Startup = _nothing_more,
 ) -> Starlette:
-    """The application on the database that `settings` name.
+    """The application on the database that `settings` name, which reads `sources` by itself: those of the settings.
 
     It starts without that database too, answers UNAVAILABLE meanwhile, and goes on trying. `on_start` runs once,
     after the revisions; a database that is there delays the start until it is done.
@@ -71,7 +80,7 @@ def create_app(
     return Starlette(
         routes=[Route("/", _to_explorer, methods=["GET"]), graph, socket, *graphiql_routes(), *health_routes()],
         middleware=[Middleware(RequestLog), *_cors(settings), Middleware(_Shortcut, graph)],
-        lifespan=_lifespan(settings, on_start),
+        lifespan=_lifespan(settings, sources or sources_of(settings), on_start),
     )
 
 
@@ -117,20 +126,34 @@ def _limits(settings: Settings) -> Limits:
 
 def _make_context(scope: Scope) -> Context:
     state: State = scope["state"]
-    return Context(reads=state["reads"], live=state["live"], request_id=request_id(scope))
+    writes = Writes(state["engine"], state["sources"])
+    return Context(reads=state["reads"], live=state["live"], writes=writes, request_id=request_id(scope))
 
 
 async def _to_explorer(request: Request) -> RedirectResponse:
     return RedirectResponse(request.scope.get("root_path", "") + "/graphiql")
 
 
-def _lifespan(settings: Settings, on_start: Startup) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
+def _lifespan(
+    settings: Settings, sources: Sources, on_start: Startup
+) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         engine, reads = engine_of(settings), reads_of(settings)
         live = LiveFeed(listener_of(settings), reads)
-        state = State(engine=engine, reads=reads, live=live, started=asyncio.Event(), stopping=asyncio.Event())
-        work = (live.run(), forget_old_changes(engine, days=settings.change_retention))
+        state = State(
+            engine=engine,
+            reads=reads,
+            sources=sources,
+            live=live,
+            started=asyncio.Event(),
+            stopping=asyncio.Event(),
+        )
+        work = (
+            live.run(),
+            forget_old_changes(engine, days=settings.change_retention),
+            _read_sources(settings, sources),
+        )
         workers = [asyncio.create_task(_once_started(state, each)) for each in work]
         reaching = None
         if not await _reach(state, on_start):
@@ -146,6 +169,17 @@ def _lifespan(settings: Settings, on_start: Startup) -> Callable[[Starlette], Ab
             await engine.dispose()
 
     return lifespan
+
+
+async def _read_sources(settings: Settings, sources: Sources) -> None:
+    """Read declared sources until cancelled, on connections that nobody else waits for."""
+    engine = engine_of(settings, connections=CONNECTIONS)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(SourceWorker(engine, sources).run())
+            tasks.create_task(Watcher(engine, sources).run())
+    finally:
+        await engine.dispose()
 
 
 async def _once_started(state: State, work: Coroutine[Any, Any, None]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": Entry("api.commands", "demo", "Serve the catalog of a made-up company, to look around."),
     "serve": Entry("api.commands", "serve", "Serve the catalog over HTTP."),
     "ingest": Entry("api.ingest.command", "ingest", "Read catalog-info.yaml files into the catalog."),
+    "sources": Entry("api.sources_command", "sources", "List the sources, read one now, or remove one."),
     "upgrade": Entry("api.commands", "upgrade", "Bring the database to the newest revision."),
     "print-schema": Entry("api.commands", "print_schema", "Print the GraphQL schema."),
 }

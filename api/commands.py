@@ -22,6 +22,7 @@ from api.ingest.run import ingest
 from api.server import Listener, ListenError, is_loopback, listen
 from api.server import serve as run_server
 from api.settings import Settings
+from api.sources import sources_of
 from db import revisions
 from db.engine import check_server, failure_of
 from schema.build import create_schema
@@ -41,15 +42,17 @@ def _listening(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @_listening
-def serve(host: str | None, port: str | None, *, insecure: bool) -> None:
+@click.option("--sources", metavar="FILE", help="YAML file of sources to read by itself.")
+def serve(host: str | None, port: str | None, sources: str | None, *, insecure: bool) -> None:
     """Serve the catalog over HTTP."""
     with _in_plain_words():
-        settings = _settings(host, port)
+        settings = _settings(host, port, sources)
+        declared = sources_of(settings)
         listener = _listener(settings, insecure=insecure)
         with database(settings) as found:
             asyncio.run(_with_engine(found, _refuse_old_server))
             _log.info("listening", url=listener.url)
-            run_server(create_app(found), listener, found)
+            run_server(create_app(found, sources=declared), listener, found)
 
 
 @click.command()
@@ -58,11 +61,13 @@ def serve(host: str | None, port: str | None, *, insecure: bool) -> None:
 def demo(host: str | None, port: str | None, *, insecure: bool, fresh: bool) -> None:
     """Serve the catalog of a made-up company, to look around.
 
-    It has a database of its own, in a folder of CATALOGRAPH_DATA_DIR; DATABASE_URL is left alone.
+    It has a database of its own, in a folder of CATALOGRAPH_DATA_DIR; DATABASE_URL and CATALOGRAPH_SOURCES are left
+    alone.
     """
     with _in_plain_words():
         settings = _settings(host, port)
-        settings = settings.model_copy(update={"database_url": None, "data_dir": settings.data_dir / "demo"})
+        own = {"database_url": None, "data_dir": settings.data_dir / "demo", "sources": None}
+        settings = settings.model_copy(update=own)
         listener = _listener(settings, insecure=insecure)
         with database(settings) as found:
             if fresh:
@@ -84,9 +89,9 @@ def print_schema() -> None:
     click.echo(create_schema().as_str())
 
 
-def _settings(host: str | None = None, port: str | None = None) -> Settings:
+def _settings(host: str | None = None, port: str | None = None, sources: str | None = None) -> Settings:
     """The settings, where an option counts for its variable; the log is set up by them."""
-    options = {"CATALOGRAPH_HOST": host, "CATALOGRAPH_PORT": port}
+    options = {"CATALOGRAPH_HOST": host, "CATALOGRAPH_PORT": port, "CATALOGRAPH_SOURCES": sources}
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings.from_environ({**os.environ, **given})
     log.configure(settings.log_level, settings.log_format)

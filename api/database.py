@@ -77,11 +77,11 @@ def _url_of(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-def engine_of(settings: Settings) -> AsyncEngine:
+def engine_of(settings: Settings, *, connections: int | None = None) -> AsyncEngine:
     """An engine for settings that name a database: for writing, and for whatever no client asks."""
     return create_engine(
         _url_of(settings),
-        pool_size=min(settings.pool_size, _WRITERS),
+        pool_size=connections or min(settings.pool_size, _WRITERS),
         pool_timeout=settings.pool_timeout,
         statement_timeout=settings.statement_timeout,
         pgbouncer=settings.pgbouncer,

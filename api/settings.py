@@ -43,8 +43,17 @@ def _origins(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def _folders(value: str | tuple[Path, ...]) -> tuple[Path, ...]:
+    folders = tuple(map(Path, value.split(os.pathsep))) if isinstance(value, str) else value
+    for folder in folders:
+        if not folder.is_absolute():
+            raise ValueError(f"{str(folder)!r} is no absolute path")
+    return tuple(Path(os.path.realpath(folder)) for folder in folders)
+
+
 FolderPath = Annotated[Path, BeforeValidator(_under_home)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -173,7 +182,8 @@ class Settings(BaseModel):
         ge=1,
         le=1000,
         description="Most connections to Postgres on which this process answers clients. One operation holds one for "
-        "each statement that runs, at most 4. Writing has up to 4 of its own; Postgres allows 100 in all by default.",
+        "each statement that runs, at most 4. Writing has up to 4 of its own, and reading sources 5; "
+        "Postgres allows 100 in all by default.",
     )
     pool_timeout: Seconds = Field(
         default=2,
@@ -184,6 +194,16 @@ class Settings(BaseModel):
         default=False,
         description="Whether DATABASE_URL leads to PgBouncer, or another pooler, in transaction mode: `true` or "
         "`false`. Then no statement stays prepared, and each takes four round trips instead of one.",
+    )
+    sources: FolderPath | None = Field(
+        default=None,
+        description="A YAML file of sources that this process reads by itself, and of hosts that they may read; "
+        "docs/ingestion.md says what is in it. All processes on one database need the same.",
+    )
+    source_roots: Folders = Field(
+        default=(),
+        description="Folders below which a mutation may declare a source, with colons between them: "
+        "`/srv/catalogs:/srv/repositories`. None by default, since what is in a source can be read in the graph.",
     )
     cors_origins: Origins = Field(
         default=(),

@@ -13,7 +13,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Interval, and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Interval,
+    Table,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +35,7 @@ from db import locks, runs, sync
 from db.rules.records import Json
 from db.runs import Source
 from db.staging import Staging
-from db.tables import entity, source, source_run
+from db.tables import entity, problem, source, source_run
 
 SETTINGS, MUTATION = "settings", "mutation"
 
@@ -51,12 +65,12 @@ class DeclarationError(Exception):
 
 
 class Due(NamedTuple):
-    """A source that is to be read now."""
+    """A source that is to be read."""
 
     id: int
     name: str
-    declared_in: str  # SETTINGS or MUTATION
-    definition: dict[str, Json]
+    declared_in: str | None  # SETTINGS or MUTATION; None: nobody has
+    definition: dict[str, Json] | None
 
 
 class Taken(NamedTuple):
@@ -68,11 +82,23 @@ class Taken(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Who declared a source, and what it holds."""
+    """Who declared a source, and whether processes read it by themselves."""
 
     declared_in: str | None
-    is_read: bool  # by processes, by themselves
+    is_read: bool
+
+
+class Listed(NamedTuple):
+    """A source, for people."""
+
+    name: str
+    type: str
+    state: str
     entities: int
+    problems: int
+    last_run_at: datetime | None
+    next_run_at: datetime | None
+    error: str | None  # of the last run
 
 
 async def declare(connection: AsyncConnection, declarations: Sequence[Declaration]) -> list[str]:
@@ -118,11 +144,16 @@ async def _upsert(connection: AsyncConnection, declared: Declaration, by: str) -
 
 
 async def held(connection: AsyncConnection, name: str) -> Held | None:
-    """What is known of a source, which nobody changes until the transaction ends; None: there is none."""
-    count = select(func.count()).where(entity.c.source_id == source.c.id).scalar_subquery()
-    known = select(source.c.declared_in, source.c.definition.is_not(None), count).where(source.c.name == name)
-    row = (await connection.execute(known.with_for_update(of=source))).first()
+    """Who declared a source, which nobody changes until the transaction ends; None: there is none."""
+    known = select(source.c.declared_in, source.c.definition.is_not(None)).where(source.c.name == name)
+    row = (await connection.execute(known.with_for_update())).first()
     return Held(*row) if row else None
+
+
+async def count_entities(connection: AsyncConnection, name: str) -> int:
+    """How many entities a source holds."""
+    counted = select(func.count()).select_from(entity.join(source)).where(source.c.name == name)
+    return (await connection.execute(counted)).scalar_one()
 
 
 async def run_now(connection: AsyncConnection, name: str, *, allow_removals: bool) -> None:
@@ -143,10 +174,30 @@ async def hurry(connection: AsyncConnection, names: Collection[str]) -> None:
     await connection.execute(update(source).where(later).values(next_run_at=func.now()))
 
 
+async def listed(connection: AsyncConnection) -> list[Listed]:
+    """All sources, by name."""
+
+    def count(table: Table) -> ColumnElement[int]:
+        return select(func.count()).where(table.c.source_id == source.c.id).scalar_subquery()
+
+    latest = select(source_run.c.started_at, source_run.c.error).where(source_run.c.source_id == source.c.id)
+    last_run = latest.order_by(source_run.c.id.desc()).limit(1).lateral()
+    columns = (source.c.name, source.c.type, source.c.state, count(entity), count(problem))
+    found = select(*columns, last_run.c.started_at, source.c.next_run_at, last_run.c.error)
+    rows = found.select_from(source.outerjoin(last_run, true())).order_by(source.c.name)
+    return [Listed(*row) for row in await connection.execute(rows)]
+
+
+async def find(connection: AsyncConnection, name: str) -> Due | None:
+    """A source, due or not; None: there is none of this name."""
+    found = select(*_DUE).where(source.c.name == name)
+    row = (await connection.execute(found)).first()
+    return Due(*row) if row else None
+
+
 async def due(connection: AsyncConnection) -> list[Due]:
     """The sources that are to be read now, the longest waiting first. Some may just be read by somebody else."""
-    columns = (source.c.id, source.c.name, source.c.declared_in, source.c.definition)
-    found = select(*columns).where(_is_due()).order_by(source.c.next_run_at, source.c.id)
+    found = select(*_DUE).where(_is_due()).order_by(source.c.next_run_at, source.c.id)
     return [Due(*row) for row in await connection.execute(found)]
 
 
@@ -178,6 +229,9 @@ async def take(connection: AsyncConnection, wanted: Due, *, after: timedelta) ->
     values = {"next_run_at": func.now() + literal(after, Interval), "allow_removals": False, "state": state}
     moved = update(source).where(source.c.id == wanted.id).values(values).returning(source.c.next_run_at)
     return Taken(wanted.id, (await connection.execute(moved)).scalar_one(), row.allow_removals)
+
+
+_DUE = (source.c.id, source.c.name, source.c.declared_in, source.c.definition)
 
 
 async def failures(connection: AsyncConnection, source_id: int) -> int:

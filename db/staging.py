@@ -49,7 +49,9 @@ _TABLES = """
     ) ON COMMIT DROP;
     CREATE TEMP TABLE staged_reference (
         position int,  -- of the entity that declares it
-        type text COLLATE "C", inverse text COLLATE "C", target text COLLATE "C", field text COLLATE "C", line int
+        type text COLLATE "C",
+        inverse text COLLATE "C",  -- null: it has none
+        target text COLLATE "C", field text COLLATE "C", line int
     ) ON COMMIT DROP;
 """
 
@@ -155,6 +157,11 @@ class Staging:
             " RETURNING f.path"
         )
         return sorted((await self._connection.execute(contested, {"source": self._source_id})).scalars())
+
+    async def lost(self) -> frozenset[str]:
+        """The files whose document did not get its ref; `db.sync.compare` says so."""
+        lost = text("SELECT path FROM staged WHERE lost IS NOT NULL")
+        return frozenset((await self._connection.execute(lost)).scalars())
 
     async def analyze(self) -> None:
         """Tell the planner how large the tables are; nothing else does, for temporary ones."""

@@ -8,8 +8,8 @@ An entity counts as changed when its etag does. One that merely moved (to anothe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -36,6 +36,13 @@ class Difference:
     removed: int
     held: int  # entities that the source holds before
     whole: bool  # what was compared is the whole source
+
+    def after(self, earlier: Iterable[Difference]) -> Difference:
+        """The same together with what the run has written `earlier`, which has removed nothing."""
+        added, changed = self.added, self.changed
+        for each in earlier:
+            added, changed = added + each.added, changed + each.changed
+        return replace(self, added=added, changed=changed, held=self.held - (added - self.added))
 
 
 class Change(NamedTuple):
@@ -275,6 +282,7 @@ _RELATIONS = (
         UNION ALL
         SELECT t.id, r.inverse, c.id, c.id, NULL, NULL
         FROM staged_reference r JOIN claim c USING (position) JOIN ref t ON t.ref = r.target
+        WHERE r.inverse IS NOT NULL
     ) both_ways
     ORDER BY source_id, type, target_id, declared_by, line, field
     """,

@@ -4,6 +4,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.levels.checks import check
+from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.subscription import Subscription
@@ -15,6 +16,7 @@ def create_schema() -> strawberry.Schema:
     """The whole graph. Types that only interfaces lead to are named here. Raises SchemaMistakeError."""
     schema = strawberry.Schema(
         Query,
+        mutation=Mutation,
         subscription=Subscription,
         types=[CustomEntity, Location],
         config=StrawberryConfig(scalar_map=SCALARS),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from strawberry.types.field import StrawberryField
@@ -23,6 +23,11 @@ from schema.levels.edge import NONE, Descriptions, argument
 def stream(function: Callable[..., AsyncIterator[Any]], description: str, *, arguments: Descriptions = NONE) -> Any:
     """A field of the subscription root: `function` gives its events."""
     return CallField(function, description, arguments=arguments, is_subscription=True)
+
+
+def write(function: Callable[..., Awaitable[Any]], description: str) -> Any:
+    """A field of the mutation root: `function` does what `input` says, and gives the payload."""
+    return CallField(function, description, arguments={"input": "What to do."})
 
 
 class CallField(StrawberryField):

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.reading import Reads
+from db.schedules import Declaration
 from schema.errors import Unavailable
 from schema.levels.reading import Reader
 from schema.live import Live, Place
 from schema.loaders import Loaders
+
+
+class SourceRules(Protocol):
+    """What the process knows of sources that are declared."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that declares those of the settings."""
+
+    def registered(self, given: Mapping[str, Any]) -> Declaration:
+        """A source that a mutation declares. Raises `db.schedules.DeclarationError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What mutations write with."""
+
+    engine: AsyncEngine
+    sources: SourceRules
 
 
 class Context:
@@ -19,10 +44,13 @@ class Context:
     When it is left, whatever still reads for it is cancelled.
     """
 
-    def __init__(self, *, reads: Reads, request_id: str, live: Live | None = None) -> None:
+    def __init__(
+        self, *, reads: Reads, request_id: str, live: Live | None = None, writes: Writes | None = None
+    ) -> None:
         self.request_id = request_id
         self.reader = Reader(reads)
         self._live = live
+        self._writes = writes
         # Known before anything is read for the operation, so not later than what it reads.
         self._position = live.position if live is not None and live.is_known else None
 
@@ -32,6 +60,13 @@ class Context:
         if self._live is None:
             raise Unavailable("Changes are not followed here")
         return self._live
+
+    @property
+    def writes(self) -> Writes:
+        """What mutations write with. Raises Unavailable where nothing is written."""
+        if self._writes is None:
+            raise Unavailable("Nothing is written here")
+        return self._writes
 
     @property
     def place(self) -> Place:

@@ -23,6 +23,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
 from db.rules.filters import (
+    MAX_STEPS,
     Described,
     EntityOrderField,
     FacetField,
@@ -40,6 +41,8 @@ MAX_TEXT = 10_000  # characters
 MAX_ITEMS = 1_000  # of a list in an argument
 MAX_TESTS = 200  # in a filter, all its parts together
 MAX_DEPTH = 10  # of a filter in filters
+
+_DEPTHS = ("depth", "maxDepth")  # arguments that say how many steps of a closure to follow
 
 Cursor = NewType("Cursor", str)  # checked where it is read, and as long as what it is made of
 
@@ -149,6 +152,12 @@ def _read_pointer(given: Any, name: str, _kind: str | None, _any_case: bool) -> 
         raise BadUserInput(f"`{name}`: {error}") from error
 
 
+def _read_whole_number(given: Any, name: str, _kind: str | None, _any_case: bool) -> int:  # noqa: FBT001
+    if name.rpartition(".")[2] in _DEPTHS and not 1 <= given <= MAX_STEPS:
+        raise BadUserInput(f"`{name}` is {given}; 1 to {MAX_STEPS} steps are followed.")
+    return int(given)
+
+
 def _read_number(given: Any, name: str, _kind: str | None, _any_case: bool) -> float:  # noqa: FBT001
     if not math.isfinite(given):  # what a literal such as 1e999 comes to
         raise BadUserInput(f"`{name}` is beyond the numbers that a Float can hold.")
@@ -159,6 +168,7 @@ _READERS: dict[Any, Callable[[Any, str, str | None, bool], Any]] = {
     Pointer: _read_pointer,
     Ref: _read_ref,
     float: _read_number,
+    int: _read_whole_number,
     str: _read_text,
 }
 
@@ -181,6 +191,7 @@ DESCRIPTIONS = {
     "ref": "Which one.",
     "name": "Which one, by its name.",
     "filter": "Only those that match.",
+    "depth": "How many steps to follow: 1 to 10.",
     "order_by": "The keys to order by. Ties are broken by name and id, in the direction of the last key.",
     "first": "How many to give, from the start or after `after`: 1 to 100, 20 by default.",
     "after": "The cursor after which the page starts.",

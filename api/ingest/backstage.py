@@ -1,15 +1,15 @@
 """The catalog of a running Backstage, as its API gives it (`plugins/catalog-backend/src/schema/openapi.yaml` there).
 
-`/entities/by-query` lists what there is, page by page, in the order of random ids: an entity that is made while somebody
-pages may be missed, and one that is made anew may come twice. `/entities/by-refs` gives entities by name, and null for
-what there is not.
+`/entities/by-query` lists what there is, page by page, in the order of random ids: an entity that is made while
+somebody pages may be missed, and one that is made anew may come twice. `/entities/by-refs` gives entities by name, and
+null for what there is not.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -65,8 +65,9 @@ class Backstage:
     def __init__(self, source: BackstageSource, *, pauses: Sequence[float] = _PAUSES) -> None:
         """`pauses`: seconds before each further try where it is busy. Raises SourceError for a host not listed."""
         self.root = source.url.rstrip("/").removesuffix(_PATH) + _PATH
-        self._filters = [("filter", filter) for filter in source.filters]
+        self._filters = [("filter", wanted) for wanted in source.filters]
         self._pauses = pauses
+        self.received = 0  # bytes of all answers
         self._closed = threading.Event()
         self._web = Web(_hosts(source), timeout=_SECONDS)
         self._web.host(Place.of(self.root))
@@ -115,8 +116,10 @@ class Backstage:
             url = f"{self.root}/{path}"
             return self._web.open(method, url, headers=headers, content=content, most=2 * _MOST_BYTES)
 
+        content = self._tried(ask)
+        self.received += len(content)
         try:
-            return _value(self._tried(ask))
+            return _value(content)
         except ValueError as error:
             raise SourceError(f"{shown(self.root)}: its answer is no JSON, or ends in the middle") from error
 
@@ -160,7 +163,10 @@ def _content(answer: Answer) -> bytes:
 
 
 def _value(content: bytes) -> Json:
-    """Raises ValueError for what is no JSON. Half a surrogate pair, which JavaScript may write, is for rules to refuse."""
+    """Raises ValueError for what is no JSON.
+
+    Half a surrogate pair, which JavaScript may write, is let through: its entity is refused, and not all of the answer.
+    """
     text = content.decode()
     try:
         return jsonb.decode_foreign(text)

@@ -1,53 +1,39 @@
 """Git repositories as trees: a working copy on disk, a branch of a repository on disk, or of one behind https.
 
-No git program takes part, and nothing is checked out: files are read from the objects of a commit. A repository behind
-a URL is kept as a shallow bare clone, one for each source, and what is new in it is fetched by each run through
-`api.ingest.web`, with its list of hosts and its checks of addresses.
+No git program takes part, and nothing is checked out: files are read from the objects of a commit.
 """
 
 from __future__ import annotations
 
-import fcntl
-import io
 import re
-import shutil
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import Any
+from shutil import rmtree
+from stat import S_IFDIR, S_ISDIR, S_ISLNK, S_ISREG
+from typing import TypeVar
 
-from dulwich.client import AbstractHttpGitClient
-from dulwich.errors import NotGitRepository
-from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tag, Tree
-from dulwich.objects import S_ISGITLINK
-from dulwich.refs import HEADREF, Ref
+from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, ShaFile, Tag, Tree
+from dulwich.refs import HEADREF, LOCAL_BRANCH_PREFIX, Ref
 from dulwich.repo import Repo
 
+from api.ingest.clone import fetched, in_words
 from api.ingest.errors import OutsideError, ShutError, SourceError, UnreadableError
 from api.ingest.files import Folder
 from api.ingest.trees import FileTree, Kind, TreeSource
-from api.ingest.web import Answer, Place, Web, WebError, shown
+from api.ingest.web import shown
 from db.rules.yaml import MAX_BYTES
-
-# What one fetch may take: bytes, and seconds.
-_MAX_FETCH = 1_000_000_000
-_FETCH_WITHIN = 600
-
-# Each fetch leaves a pack; a clone of more is made anew.
-_MAX_PACKS = 50
 
 # As Linux counts them.
 _MAX_LINKS = 40
 
-# The one branch of a clone: what was read last.
-_READ = Ref(b"refs/heads/read")
+_URL = re.compile(r"https?://")
+_ELSEWHERE = re.compile(r"\w[\w+.-]*://|[^/]+@[^/]+:")  # the second is git's own way to write an ssh address
 
-_SSH = re.compile(r"(ssh|git)://|[^/]+@[^/]+:|[^/]+:[^/].*@")
+_T = TypeVar("_T", bound=ShaFile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,34 +47,74 @@ class GitSource(TreeSource):
     clones: Path  # folder for what is fetched from URLs
 
     def open(self) -> FileTree:
-        """As `TreeSource`. Fetches what is new, if it is behind a URL."""
-        if re.match(r"https?://", self.repository):
-            return _fetched(self)
-        if _SSH.match(self.repository):
-            raise SourceError(f"{self.repository}: repositories are read from a path, or over https; ssh is not there")
-        return _on_disk(self)
+        """As `TreeSource`. Fetches what is new where the repository is behind a URL."""
+        if _ELSEWHERE.match(self.repository) and not _URL.match(self.repository):
+            raise SourceError(f"{shown(self.repository)}: a repository is read from a path or over https, not over ssh")
+        opened = ExitStack()
+        try:
+            return self._behind_url(opened) if _URL.match(self.repository) else self._on_disk(opened)
+        except BaseException:
+            opened.close()
+            raise
+
+    def _behind_url(self, opened: ExitStack) -> CommitTree:
+        # Of its own for each source: two that want other branches must not fetch into one.
+        key = sha256(f"{self.name}\n{self.repository}".encode()).hexdigest()
+        folder = self.clones / f"{key[:32]}.git"
+        repository, commit = fetched(self.repository, self._ref, folder, self.hosts, opened)
+
+        def make_anew() -> None:
+            rmtree(folder, ignore_errors=True)
+
+        return CommitTree(shown(self.repository), repository, commit, self.pattern, opened, damaged=make_anew)
+
+    def _on_disk(self, opened: ExitStack) -> FileTree:
+        root = Path(self.repository).resolve()
+        if not root.is_dir():
+            raise SourceError(f"{root}: there is no such folder")
+        with in_words(f"{root}: it is no git repository, or a damaged one"):
+            repository = opened.enter_context(Repo(str(root)))
+            commit = _commit_at(repository, self._ref)
+        committed = commit and CommitTree(str(root), repository, commit, self.pattern, opened)
+        if not repository.bare and self.branch is None:
+            return WorkingCopy(root, self.pattern, committed or None, opened)
+        if not committed:
+            raise SourceError(f"{root}: it has no branch {self.branch}" if self.branch else f"{root}: it has no commit")
+        return committed
+
+    @property
+    def _ref(self) -> Ref:
+        return Ref(LOCAL_BRANCH_PREFIX + self.branch.encode()) if self.branch else HEADREF
 
 
 class CommitTree(FileTree):
     """The files of a commit."""
 
-    def __init__(self, place: str, repository: Repo, commit: ObjectID, pattern: str, opened: ExitStack) -> None:
-        """`opened` is closed with the tree. Raises SourceError for what is no commit."""
+    def __init__(
+        self,
+        place: str,
+        repository: Repo,
+        commit: ObjectID,
+        pattern: str,
+        opened: ExitStack,
+        *,
+        damaged: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`opened` is closed with the tree; `damaged` is called when an object is. Raises SourceError for no commit."""
         super().__init__(place, pattern)
         self._repository = repository
         self._opened = opened
+        self._damaged = damaged
         self._trees: dict[ObjectID, dict[str, tuple[int, ObjectID]]] = {}
         self._root = self._object(commit, Commit).tree
         self.commit = commit.decode()
 
     def entries(self, folder: str) -> Iterator[tuple[str, Kind]]:
-        """As `FileTree`; submodules are not entered, and what no file system could hold is left out."""
-        mode, id_ = self._entry(folder.split("/") if folder else [])
-        if not S_ISDIR(mode):
-            raise ShutError(folder, "it is not a folder")
-        for name, (kind, _) in self._tree(id_).items():
-            if name not in {"", ".", ".."} and "/" not in name and not S_ISGITLINK(kind):
-                yield name, "link" if S_ISLNK(kind) else "folder" if S_ISDIR(kind) else "file"
+        """As `FileTree`; submodules are not entered, and names that no file system could hold are left out."""
+        _, id_ = self._entry(_parts(folder))
+        for name, (mode, _) in self._tree(id_).items():
+            if name not in {"", ".", ".."} and "/" not in name and not S_ISGITLINK(mode):
+                yield name, "link" if S_ISLNK(mode) else "folder" if S_ISDIR(mode) else "file"
 
     def real(self, path: str) -> str:
         """As `FileTree`."""
@@ -96,24 +122,23 @@ class CommitTree(FileTree):
         ahead = deque(_parts(path))
         links = 0
         while ahead:
-            part = ahead.popleft()
-            if part == "..":
-                if not here:
-                    raise OutsideError("it is outside the repository")
+            here.append(ahead.popleft())
+            if here[-1] == "..":
+                if len(here) == 1:
+                    raise OutsideError("it is outside the source's root")
+                del here[-2:]
+                continue
+            mode, id_ = self._entry(here)
+            if S_ISLNK(mode):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise ShutError("/".join(here), "Too many levels of symbolic links")
                 here.pop()
-                continue
-            mode, id_ = self._entry([*here, part])
-            if not S_ISLNK(mode):
-                here.append(part)
-                continue
-            links += 1
-            if links > _MAX_LINKS:
-                raise ShutError("/".join([*here, part]), "Too many levels of symbolic links")
-            ahead.extendleft(reversed(_parts(self._object(id_, Blob).data.decode(errors="surrogateescape"))))
+                ahead.extendleft(reversed(_parts(_text(self._object(id_, Blob).data))))
         return "/".join(here)
 
     def is_folder(self, path: str) -> bool:
-        """As `FileTree`; never of a link that leads out."""
+        """As `FileTree`; never of a link, which may lead out."""
         try:
             return S_ISDIR(self._entry(_parts(path))[0])
         except UnreadableError:
@@ -127,11 +152,12 @@ class CommitTree(FileTree):
         return self._object(id_, Blob).data[: MAX_BYTES + 1]
 
     def holds(self, path: str, content: bytes) -> bool:
-        """Whether a file has this content."""
+        """Whether a file of the commit has this content."""
         try:
-            return self._entry(_parts(path))[1] == Blob.from_string(content).get_id(self._repository.object_format)
+            _, id_ = self._entry(_parts(path))
         except UnreadableError:
             return False
+        return id_ == Blob.from_string(content).get_id(self._repository.object_format)
 
     def close(self) -> None:
         """As `Tree`."""
@@ -139,7 +165,7 @@ class CommitTree(FileTree):
 
     def _entry(self, parts: Iterable[str]) -> tuple[int, ObjectID]:
         """Mode and id of what a path without links names."""
-        mode, id_ = 0o040000, self._root
+        mode, id_ = S_IFDIR, self._root
         for part in parts:
             entry = self._tree(id_).get(part) if S_ISDIR(mode) else None
             if entry is None:
@@ -152,27 +178,32 @@ class CommitTree(FileTree):
     def _tree(self, id_: ObjectID) -> dict[str, tuple[int, ObjectID]]:
         if id_ not in self._trees:
             items = self._object(id_, Tree).iteritems()
-            self._trees[id_] = {name.decode(errors="surrogateescape"): (mode, sha) for name, mode, sha in items}
+            self._trees[id_] = {_text(name): (mode, id_) for name, mode, id_ in items}
         return self._trees[id_]
 
-    def _object[T: ShaFile](self, id_: ObjectID, type_: type[T]) -> T:
-        with _in_words(self._place, f"its object {id_.decode(errors='replace')} is missing or damaged"):
-            found = self._repository.object_store[id_]
-            while isinstance(found, Tag):
-                found = self._repository.object_store[found.object[1]]
-            if not isinstance(found, type_):
-                raise TypeError
-            return found
+    def _object(self, id_: ObjectID, type_: type[_T]) -> _T:
+        try:
+            with in_words(f"{self._place}: its object {id_.decode()} is missing or damaged"):
+                found = self._repository.object_store[id_]
+                while isinstance(found, Tag):
+                    found = self._repository.object_store[found.object[1]]
+                if not isinstance(found, type_):
+                    raise TypeError(found.type_name)
+                return found
+        except SourceError:
+            self._damaged()
+            raise
 
 
 class WorkingCopy(Folder):
     """The files of a working copy as they are, committed or not."""
 
-    def __init__(self, root: Path, pattern: str, head: CommitTree | None) -> None:
-        """`head`: its last commit; None: there is none yet."""
+    def __init__(self, root: Path, pattern: str, head: CommitTree | None, opened: ExitStack) -> None:
+        """`head`: its last commit; None: there is none yet. `opened` is closed with the tree."""
         super().__init__(root, pattern)
         self._head = head
-        self.commit = head and head.commit
+        self._opened = opened
+        self.commit = head.commit if head else None
 
     def commit_of(self, path: str, content: bytes) -> str | None:
         """As `Tree`: of a file that is not as committed, none."""
@@ -180,27 +211,23 @@ class WorkingCopy(Folder):
 
     def close(self) -> None:
         """As `Tree`."""
-        if self._head:
-            self._head.close()
+        self._opened.close()
 
 
-def _on_disk(source: GitSource) -> FileTree:
-    root = Path(source.repository).resolve()
-    with ExitStack() as opened:
-        with _in_words(source.repository, "it is no git repository"):
-            repository = opened.enter_context(Repo(str(root)))
-            branch = source.branch and _branch(source.branch)
-            head = repository.refs.as_dict().get(branch or HEADREF)
-        if head is None and (branch or repository.bare):
-            raise SourceError(f"{source.repository}: {_missing(source)}")
-        as_it_is = not (branch or repository.bare)
-        committed = head and CommitTree(
-            source.repository, repository, head, source.pattern, opened if as_it_is else opened
-        )
-        tree = WorkingCopy(root, source.pattern, committed or None) if as_it_is else committed
-        opened.pop_all()
-    raise NotImplementedError
+def _commit_at(repository: Repo, ref: Ref) -> ObjectID | None:
+    try:
+        return repository.refs[ref]
+    except (KeyError, ValueError):  # the second for what can be no name
+        return None
 
 
-def _branch(name: str) -> Ref:
-    return Ref(b"refs/heads/" + name.encode())
+def _parts(path: str) -> list[str]:
+    """The names in a path. Raises OutsideError for an absolute one: a commit does not know where it is."""
+    if path.startswith("/"):
+        raise OutsideError("it is outside the source's root")
+    return [part for part in path.split("/") if part not in {"", "."}]
+
+
+def _text(name: bytes) -> str:
+    """A name as the file system would give it: what is no UTF-8 shows when it is stored."""
+    return name.decode(errors="surrogateescape")

@@ -1,6 +1,7 @@
 """One run of a source: its files are read, compared with the catalog, and what differs is written.
 
 All that a run writes becomes visible at once, by its last commit. One that dies before leaves the catalog as it was.
+Only a mirror writes ahead what it has fetched, and lets its last commit remove what is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import Literal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from api.ingest.ahead import Ahead
+from api.ingest.backstage import BackstageSource
 from api.ingest.errors import SourceError
+from api.ingest.mirror import Mirror
 from api.ingest.reader import Progress, Reader
 from api.ingest.trees import TreeSource
 from db import locks, runs, sync
@@ -22,7 +26,7 @@ from db.engine import failure_of
 from db.rules.changes import changed_fields
 from db.rules.records import Json
 from db.runs import Counts, Problem, Run
-from db.staging import Staging
+from db.staging import Known, Staging
 
 # A run that would remove more than both is held: more likely a folder is missing than so much was deleted.
 REMOVALS_ALWAYS_ALLOWED = 10
@@ -37,6 +41,7 @@ _log = structlog.get_logger("catalograph.ingest")
 
 _NOT_THERE_YET = 0  # in place of a source's id: nothing is known of it
 
+AnySource = TreeSource | BackstageSource
 Phase = Literal["waiting", "reading", "writing"]
 OnProgress = Callable[[Phase, Progress], None]
 
@@ -68,12 +73,13 @@ class Report:
 
 
 class RemovalsHeldError(Exception):
-    """A run that would remove suspiciously much, and therefore wrote nothing."""
+    """A run that would remove suspiciously much, and therefore removed nothing."""
 
-    def __init__(self, removed: int, held: int) -> None:
-        """`removed` of the `held` entities would go."""
+    def __init__(self, removed: int, held: int, *, ahead: int = 0) -> None:
+        """`removed` of the `held` entities would go; so many others were written `ahead`."""
+        avoided = "removed" if ahead else "written"
         super().__init__(
-            f"It would remove {removed:,} of the {held:,} entities of this source, so nothing was written."
+            f"It would remove {removed:,} of the {held:,} entities of this source, so nothing was {avoided}."
             " If that is right, run it again with --allow-removals.",
         )
 
@@ -84,7 +90,7 @@ def _unseen(_phase: Phase, _progress: Progress) -> None:
 
 async def ingest(
     engine: AsyncEngine,
-    source: TreeSource,
+    source: AnySource,
     *,
     dry_run: bool = False,
     allow_removals: bool = False,
@@ -102,21 +108,22 @@ async def ingest(
         run = await runs.begin(connection, source)
     if run.waits:
         on_progress("waiting", Progress())
+    ahead = Ahead(engine, source, run.source_id)
     try:
         async with engine.begin() as connection:
             await locks.without_timeout(connection)
             await locks.lock(connection, locks.of_source(source.name))
-            difference, commit = await _read_and_compare(connection, source, run.source_id, on_progress)
+            difference, commit = await _read_and_compare(connection, source, run.source_id, on_progress, ahead)
             if _is_suspicious(difference) and not allow_removals:
-                raise RemovalsHeldError(difference.removed, difference.held)  # noqa: TRY301 - rolls back
+                raise RemovalsHeldError(difference.removed, difference.held, ahead=ahead.entities)  # noqa: TRY301
             counts = await sync.write(connection, replace(run, commit=commit), source, difference)
     except BaseException as error:
-        await _record_failure(engine, run, error)
+        await _record_failure(engine, run, error, ahead)
         raise
     return await _after_writing(engine, source, run, counts, started)
 
 
-async def _after_writing(engine: AsyncEngine, source: TreeSource, run: Run, counts: Counts, started: float) -> Report:
+async def _after_writing(engine: AsyncEngine, source: AnySource, run: Run, counts: Counts, started: float) -> Report:
     """Report on a run, and refresh the statistics where that is worth it.
 
     All is written by now: what fails here is logged, and does not make a failure of the run.
@@ -133,7 +140,7 @@ async def _after_writing(engine: AsyncEngine, source: TreeSource, run: Run, coun
     return report
 
 
-async def _dry_run(engine: AsyncEngine, source: TreeSource, started: float, on_progress: OnProgress) -> Report:
+async def _dry_run(engine: AsyncEngine, source: AnySource, started: float, on_progress: OnProgress) -> Report:
     async with engine.connect() as connection, connection.begin() as transaction:
         await locks.without_timeout(connection)
         await locks.lock(connection, locks.of_source(source.name))
@@ -150,7 +157,7 @@ async def _dry_run(engine: AsyncEngine, source: TreeSource, started: float, on_p
     return replace(report, held=_is_suspicious(difference), changes=tuple(changes))
 
 
-async def _report(connection: AsyncConnection, source: TreeSource, run: Run, counts: Counts, started: float) -> Report:
+async def _report(connection: AsyncConnection, source: AnySource, run: Run, counts: Counts, started: float) -> Report:
     problems = await runs.first_problems(connection, run.source_id, most=PROBLEMS_SHOWN)
     kinds = await runs.kinds_without_entity(connection, run.source_id, source.kinds)
     seconds = time.monotonic() - started
@@ -158,32 +165,45 @@ async def _report(connection: AsyncConnection, source: TreeSource, run: Run, cou
 
 
 async def _read_and_compare(
-    connection: AsyncConnection, source: TreeSource, source_id: int, on_progress: OnProgress
+    connection: AsyncConnection,
+    source: AnySource,
+    source_id: int,
+    on_progress: OnProgress,
+    ahead: Ahead | None = None,
 ) -> tuple[sync.Difference, str | None]:
-    """What differs, and the commit that was read."""
+    """What differs, and the commit that was read. `ahead`: what a mirror may be written by until then."""
     staging = await Staging.open(connection, source_id)
-    with Reader(source, await staging.known()) as reader:
+    with _reader(source, await staging.known()) as reader:
         batches = reader.batches()
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            if ahead is not None and isinstance(reader, Mirror):
+                batch = await ahead.write(batch)
             await staging.add(batch)
             on_progress("reading", reader.progress)
         await staging.analyze()
         await staging.add(await asyncio.to_thread(reader.again, await staging.take_contested()))
         on_progress("writing", reader.progress)
-        return await sync.compare(connection, source_id), reader.commit
+        difference = await sync.compare(connection, source_id)
+        return difference.after(ahead.written if ahead else ()), reader.commit
+
+
+def _reader(source: AnySource, known: Known) -> Reader | Mirror:
+    return Mirror(source, known) if isinstance(source, BackstageSource) else Reader(source, known)
 
 
 def _is_suspicious(difference: sync.Difference) -> bool:
     return difference.removed > max(REMOVALS_ALWAYS_ALLOWED, SHARE_OF_REMOVALS_ALLOWED * difference.held)
 
 
-async def _record_failure(engine: AsyncEngine, run: Run, error: BaseException) -> None:
+async def _record_failure(engine: AsyncEngine, run: Run, error: BaseException, ahead: Ahead) -> None:
     if isinstance(error, SourceError | RemovalsHeldError):
         reason = str(error)
     elif isinstance(error, asyncio.CancelledError):
         reason = "It was interrupted."
     else:  # the message of an unknown error may hold anything
         reason = f"It was stopped by {type(error).__name__}."
+    if ahead.entities:
+        reason += f" What it had fetched until then is kept: {ahead.entities:,} new or changed entities."
     state: Literal["HELD", "FAILED"] = "HELD" if isinstance(error, RemovalsHeldError) else "FAILED"
     try:
         async with engine.begin() as connection:

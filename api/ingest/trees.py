@@ -166,7 +166,7 @@ class FileTree(ABC):
             raise UnreadableError(f"it is a folder; a glob such as {path.rstrip('/')}/**/*.yaml names the files in it")
         return [Found(real, real)]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a folder holds nothing open
         """As `Tree`."""
 
     def matching(self, folder: str, pattern: str) -> Iterator[Found]:

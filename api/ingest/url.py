@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 from urllib.parse import urljoin
 
 from api.ingest.errors import UnreadableError
@@ -124,7 +123,7 @@ class Pages:
             raw = Place.of(raw_url(url))
             self._web.host(raw)
         except (WebError, ValueError) as error:
-            raise UnreadableError(str(error)) from error
+            raise UnreadableError(str(error).removeprefix(f"{shown(path)}: ")) from error
         return url
 
     def _count(self, place: Place) -> None:

@@ -18,12 +18,12 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.ingest.declared import Declared, Sources
+from api.ingest.declarations import Declared, Readable
+from api.ingest.declared import Sources
 from api.ingest.errors import SourceError
 from api.ingest.run import RemovalsHeldError, ingest
 from db import runs, schedules
 from db.engine import failure_of
-from db.runs import Source
 from db.schedules import REMOVAL, Due, Taken
 
 _log = structlog.get_logger("catalograph.sources")
@@ -160,7 +160,7 @@ class SourceWorker:
             _log.info("source read", source=due.name, **report.as_json())
         return True
 
-    async def _opened(self, due: Due, declared: Declared) -> Source:
+    async def _opened(self, due: Due, declared: Declared) -> Readable:
         """The source; one that cannot be opened has a failed run to show for it. Raises SourceError."""
         try:
             return await asyncio.to_thread(self._sources.opened, declared, by=due.declared_in)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Set
+from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from pathlib import Path
 
@@ -74,11 +75,11 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _is_below(paths: Set[Path], folder: Path) -> bool:
+def _is_below(paths: AbstractSet[Path], folder: Path) -> bool:
     return any(path.is_relative_to(folder) for path in paths)
 
 
-async def _changes(folders: Set[Path]) -> AsyncGenerator[Set[Path]]:
+async def _changes(folders: AbstractSet[Path]) -> AsyncGenerator[AbstractSet[Path]]:
     """What has changed below the folders, gathered; nothing, from time to time. Raises OSError when that fails."""
     if not folders:
         await asyncio.sleep(_LOOK_SECONDS)

@@ -26,7 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from db.rules.filters import MAX_DEPTH
+from db.rules.filters import MAX_STEPS
 from db.tables import entity as entities
 from db.tables import relation as relations
 
@@ -67,12 +67,12 @@ def is_cut(start: Any, step: Step, depth: Any) -> ColumnElement[bool]:
 
 def tree(root: Any, step: Step) -> CompoundSelect[Any]:
     """The root, and all below it as far as closures go."""
-    return union_all(select(root.label("id")), _reached(root, step, MAX_DEPTH))
+    return union_all(select(root.label("id")), _reached(root, step, MAX_STEPS))
 
 
 def is_tree_cut(root: Any, step: Step) -> ColumnElement[bool]:
     """Whether a tree goes on, deeper or wider, beyond what `tree` gives."""
-    return _count(_reached(root, step, MAX_DEPTH + 1, most=MAX_NODES + 1)) > _count(_reached(root, step, MAX_DEPTH))
+    return _count(_reached(root, step, MAX_STEPS + 1, most=MAX_NODES + 1)) > _count(_reached(root, step, MAX_STEPS))
 
 
 def owners_within(root: Any) -> CompoundSelect[Any]:
@@ -96,8 +96,8 @@ def _reached(start: Any, step: Step, depth: Any, *, most: int = MAX_NODES) -> Se
     the walk.
     """
     first = step(start).add_columns(cast(null(), Integer).label("steps"))
-    start_of_all = union_all(first, select(cast(null(), BigInteger), literal(1))).subquery()
-    walked = select(start_of_all).cte(recursive=True, nesting=True)
+    starts = union_all(first, select(cast(null(), BigInteger), literal(1))).subquery()
+    walked = select(starts).cte(recursive=True, nesting=True)
     front = select(walked.c.id, func.max(walked.c.steps).over().label("steps")).subquery()
     beyond = step(front.c.id).lateral()
     walked = walked.union(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Select, any_, func, select
+from sqlalchemy import BigInteger, Select, any_, cast, func, literal, select
 
+from db.queries import closures
 from db.queries.matching import entity_matches, words
-from db.rules.filters import EntityFilter
+from db.rules.filters import MAX_STEPS, EntityFilter
 from db.rules.refs import Ref
 from db.tables import entity as entities
 from db.tables import ref as refs
@@ -59,10 +60,11 @@ def owner_ref_of(entity: Any) -> Select[Any]:
     return select(refs.c.ref).where(refs.c.id == entity.owner_id)
 
 
-def owned_by(entity: Any, *, filter: EntityFilter | None = None) -> Select[Any]:
-    """The entities whose `spec.owner` is this group or user."""
+def owned_by(entity: Any, *, filter: EntityFilter | None = None, tree: bool = False) -> Select[Any]:
+    """The entities whose `spec.owner` is this group or user; with `tree`, or a group or a member below it."""
     owned = entities.alias()
-    return select(owned).where(owned.c.owner_id == entity.id, entity_matches(owned, filter))
+    its = owned.c.owner_id.in_(closures.owners_within(entity.id)) if tree else owned.c.owner_id == entity.id
+    return select(owned).where(its, entity_matches(owned, filter))
 
 
 def system_of(entity: Any) -> Select[Any]:
@@ -109,12 +111,36 @@ def _in_system(part: Any, entity: Any, graph_type: str) -> Select[Any]:
     return select(part).where(part.c.system_id == entity.id, part.c.graph_type == graph_type)
 
 
-def systems_in(entity: Any, *, filter: EntityFilter | None = None) -> Select[Any]:
-    """A domain's systems."""
+def systems_in(entity: Any, *, filter: EntityFilter | None = None, tree: bool = False) -> Select[Any]:
+    """A domain's systems; with `tree`, also those of the domains anywhere below it."""
     system = entities.alias()
-    return select(system).where(
-        system.c.domain_id == entity.id, system.c.graph_type == "System", entity_matches(system, filter)
+    domains = closures.tree(entity.id, closures.to_subdomains)
+    its = system.c.domain_id.in_(domains) if tree else system.c.domain_id == entity.id
+    return select(system).where(its, system.c.graph_type == "System", entity_matches(system, filter))
+
+
+def domains_above(entity: Any) -> Select[Any]:
+    """The domains above a domain, with their distance from it; a circle of domains ends where it closes."""
+    nearest = select(cast(entity.parent_id, BigInteger).label("id"), literal(1).label("distance"))
+    walked = nearest.cte(recursive=True, nesting=True)
+    last = entities.alias()
+    walked = walked.union(
+        select(last.c.parent_id, walked.c.distance + 1)
+        .where(last.c.id == walked.c.id, last.c.graph_type == "Domain", last.c.id != entity.id)
+        .where(walked.c.distance < MAX_STEPS)
     )
+    domain = entities.alias()
+    first = select(walked.c.id, func.min(walked.c.distance).label("distance")).group_by(walked.c.id).subquery()
+    return (
+        select(domain, first.c.distance)
+        .join(first, first.c.id == domain.c.id)
+        .where(domain.c.graph_type == "Domain", domain.c.id != entity.id)
+    )
+
+
+def is_domain_tree_cut(entity: Any) -> Select[Any]:
+    """Whether domains below a domain are left out of its tree."""
+    return select(closures.is_tree_cut(entity.id, closures.to_subdomains))
 
 
 def count_of_source(source: Any) -> Select[Any]:

@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from db.queries.values import Array, Column, Condition, Entry, Texts, Value, exact
+from db.queries import closures
+from db.queries.values import Condition, Texts, Value, column, entry, exact, items
 from db.rules.filters import DateTimeFilter, EntityFilter, NumberFilter, PathFilter, ProblemFilter, StringFilter
 from db.rules.refs import Ref
 from db.tables import Word, document, problem, ref, relation
@@ -76,13 +77,13 @@ def _entity_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Con
 def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     """Conditions on the entity's own columns."""
     fields: tuple[tuple[Texts, StringFilter | None], ...] = (
-        (Column(func.lower(c.kind)), wanted.kind),
-        (Column(func.lower(c.namespace)), wanted.namespace),
-        (Column(c.sort_name), wanted.name),
-        (Column(c.title), wanted.title),
-        (Column(c.type), wanted.type),
-        (Column(c.lifecycle), wanted.lifecycle),
-        (Array(c.tags), wanted.tag),
+        (column(func.lower(c.kind)), wanted.kind),
+        (column(func.lower(c.namespace)), wanted.namespace),
+        (column(c.sort_name), wanted.name),
+        (column(c.title), wanted.title),
+        (column(c.type), wanted.type),
+        (column(c.lifecycle), wanted.lifecycle),
+        (items(c.tags), wanted.tag),
     )
     for field, test in fields:
         for holds, condition in _text_tests(field, test):
@@ -115,17 +116,24 @@ def _document_tests(c: Any, wanted: EntityFilter) -> Iterator[list[Test]]:
     """The tests of each field, of which there is one at least."""
     for mapping, asked in (("labels", wanted.label), ("annotations", wanted.annotation)):
         if asked is not None:
-            entry = Entry(c.metadata[mapping], asked.key)
-            yield list(_text_tests(entry, asked.value)) or [(True, entry.exists())]
+            field = entry(c.metadata[mapping], asked.key)
+            yield list(_text_tests(field, asked.value)) or [(True, field.exists)]
     if wanted.path is not None:
         value = Value.at(wanted.path.path, c)
-        yield list(_value_tests(value, wanted.path)) or [(True, value.is_there())]
+        yield list(_value_tests(value, wanted.path)) or [(True, value.exists)]
 
 
 def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     """Conditions on what the entity is linked with."""
     if wanted.owned_by is not None:
         yield and_(c.owner_id.is_not(None), c.owner_id == ref_id(wanted.owned_by))
+    if wanted.in_tree_of is not None:
+        owners = closures.owners_within(ref_id(wanted.in_tree_of))
+        yield and_(c.owner_id.is_not(None), c.owner_id.in_(owners))
+    for asked, type in ((wanted.depends_on, "dependencyOf"), (wanted.dependency_of, "dependsOn")):
+        if asked is not None:
+            depth = literal(1) if asked.depth is None else asked.depth
+            yield c.id.in_(closures.within(ref_id(asked.ref), closures.along(type), depth))
     if wanted.part_of is not None:
         whole = relation.alias()  # seen from there, its parts lie together
         its = (whole.c.source_id == ref_id(wanted.part_of), whole.c.type == "hasPart", whole.c.target_id == c.id)
@@ -146,16 +154,16 @@ def _text_tests(field: Texts, test: StringFilter | None) -> Iterator[Test]:
         yield True, field.is_one_of(words(test.in_))
     if test.not_in is not None:
         yield False, field.is_one_of(words(test.not_in))
-    if (start := test.prefix) is not None:
-        yield True, field.where(lambda text: func.starts_with(text, start))
-    if (part := test.contains) is not None:
-        yield True, field.where(lambda text: func.strpos(text, part) > 0)
+    if test.prefix is not None:
+        yield True, field.starts_with(test.prefix)
+    if test.contains is not None:
+        yield True, field.contains(test.contains)
     if test.exists is not None:
-        yield test.exists, field.exists()
+        yield test.exists, field.exists
 
 
 def _value_tests(value: Value, wanted: PathFilter) -> Iterator[Test]:
-    yield from _text_tests(value, wanted.text)
+    yield from _text_tests(value.texts, wanted.text)
     yield from _number_tests(value, wanted.number)
     if wanted.boolean is not None:
         yield True, value.equals(literal(wanted.boolean))
@@ -172,7 +180,7 @@ def _number_tests(value: Value, test: NumberFilter | None) -> Iterator[Test]:
         if bound is not None:
             yield True, value.where_number(partial(stands, exact(bound)))
     if test.exists is not None:
-        yield test.exists, value.has_number()
+        yield test.exists, value.has_number
 
 
 def _span_conditions(instant: ColumnElement[Any], span: DateTimeFilter | None) -> Iterator[Condition]:

@@ -11,13 +11,12 @@ from typing import Any
 
 from sqlalchemy import Select, any_, exists, func, literal, select
 
+from db.queries import closures
 from db.queries.matching import entity_matches, words
-from db.rules.filters import EntityFilter
+from db.rules.filters import MAX_STEPS, EntityFilter
 from db.tables import entity as entities
 from db.tables import ref as refs
 from db.tables import relation as relations
-
-MAX_DEPTH = 10  # levels that a closure follows
 
 
 def of_entity(entity: Any, *, type: tuple[str, ...] | None = None, filter: EntityFilter | None = None) -> Select[Any]:
@@ -60,29 +59,47 @@ def related(type: str, *graph_types: str) -> Callable[..., Select[Any]]:
     """Of a relation's type: the function that gives the existing entities at its other end, of these GraphQL types."""
 
     def related_to(entity: Any) -> Select[Any]:
-        return _linked(entity, type, graph_types, None)
-
-    return related_to
-
-
-def related_matching(type: str) -> Callable[..., Select[Any]]:
-    """The same, of any GraphQL type, with a filter."""
-
-    def related_to(entity: Any, *, filter: EntityFilter | None = None) -> Select[Any]:
-        return _linked(entity, type, (), filter)
-
-    return related_to
-
-
-def _linked(entity: Any, type: str, graph_types: tuple[str, ...], wanted: EntityFilter | None) -> Select[Any]:
-    other, relation = entities.alias(), relations.alias()
-    linked = exists(
-        select(literal(1)).where(
-            relation.c.source_id == entity.id, relation.c.type == type, relation.c.target_id == other.c.id
+        other, relation = entities.alias(), relations.alias()
+        linked = exists(
+            select(literal(1)).where(
+                relation.c.source_id == entity.id, relation.c.type == type, relation.c.target_id == other.c.id
+            )
         )
-    )
-    found = select(other).where(linked, entity_matches(other, wanted))
-    return found.where(other.c.graph_type.in_(graph_types)) if graph_types else found
+        return select(other).where(linked, other.c.graph_type.in_(graph_types))
+
+    return related_to
+
+
+def within(type: str) -> Callable[..., Select[Any]]:
+    """Of a relation's type: the function that gives the existing entities one to `depth` such relations away."""
+
+    def related_within(entity: Any, *, depth: int = 1, filter: EntityFilter | None = None) -> Select[Any]:
+        other = entities.alias()
+        reached = closures.within(entity.id, closures.along(type), depth)
+        return select(other).where(other.c.id.in_(reached), entity_matches(other, filter))
+
+    return related_within
+
+
+def is_cut(type: str) -> Callable[..., Select[Any]]:
+    """Of a relation's type: the function that says whether more are within so many such relations than are given."""
+
+    def is_cut_within(entity: Any, *, depth: int = 1) -> Select[Any]:
+        return select(closures.is_cut(entity.id, closures.along(type), depth))
+
+    return is_cut_within
+
+
+def members_of(entity: Any, *, tree: bool = False) -> Select[Any]:
+    """The users in a group; with `tree`, also those in the groups anywhere below it."""
+    groups = closures.tree(entity.id, closures.along("parentOf")) if tree else select(entity.id)
+    user = entities.alias()
+    return select(user).where(user.c.id.in_(closures.members_of(groups)), user.c.graph_type == "User")
+
+
+def is_group_tree_cut(entity: Any) -> Select[Any]:
+    """Whether groups below a group are left out of its tree."""
+    return select(closures.is_tree_cut(entity.id, closures.along("parentOf")))
 
 
 def only_related(type: str, graph_type: str) -> Callable[..., Select[Any]]:
@@ -113,7 +130,7 @@ def ancestors_of(entity: Any) -> Select[Any]:
     above_all = nearest.union(
         select(further.c.target_id, nearest.c.distance + 1)
         .join_from(nearest, further, further.c.source_id == nearest.c.id)
-        .where(further.c.type == "childOf", nearest.c.distance < MAX_DEPTH)
+        .where(further.c.type == "childOf", nearest.c.distance < MAX_STEPS)
     )
     group = entities.alias()
     first = select(above_all.c.id, func.min(above_all.c.distance).label("distance")).group_by(above_all.c.id).subquery()

@@ -6,9 +6,13 @@ from typing import Any
 
 from sqlalchemy import Select, any_, literal, select
 
+from db.queries.keyset import Key
 from db.queries.matching import words
+from db.rules.filters import OrderDirection
 from db.tables import Word, source_run
 from db.tables import source as sources
+
+LATEST = (Key("id", OrderDirection.DESC),)  # the order of runs
 
 
 def _all() -> tuple[Any, Select[Any]]:
@@ -43,6 +47,12 @@ def last_run_of(source: Any) -> Select[Any]:
     """The latest run of a source, finished or not."""
     run = source_run.alias()
     return select(run).where(run.c.source_id == source.id).order_by(run.c.id.desc()).limit(1)
+
+
+def runs_of(source: Any) -> Select[Any]:
+    """All runs of a source that are kept, finished or not."""
+    run = source_run.alias()
+    return select(run).where(run.c.source_id == source.id)
 
 
 def by_names(keys: Any) -> Select[Any]:

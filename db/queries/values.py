@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -39,87 +39,68 @@ Wanted = Any
 """A value of a filter: in the dataclass a plain one, here an SQL parameter."""
 Holds = Callable[[Sql], Condition]
 
-
-class Texts(Protocol):
-    """A field of texts."""
-
-    def exists(self) -> Condition:
-        """Whether there is a text."""
-
-    def equals(self, wanted: Wanted) -> Condition:
-        """Whether one is this."""
-
-    def is_one_of(self, wanted: Wanted) -> Condition:
-        """Whether one is in this array."""
-
-    def where(self, holds: Holds) -> Condition:
-        """Whether this holds for one."""
+LONGEST = 600
+"""The most characters of a text by which it is ordered: an item of an index has 2,700 bytes at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A text in a column, or null."""
+class Texts:
+    """A field of texts, as tests of it."""
 
-    text: Sql
+    exists: Condition
+    equals: Callable[[Wanted], Condition]
+    is_one_of: Callable[[Wanted], Condition]  # of an array
+    where: Callable[[Holds], Condition]
 
-    def exists(self) -> Condition:
-        """See `Texts`, here and below."""
-        return self.text.is_not(None)
+    def contains(self, wanted: Wanted) -> Condition:
+        """Whether one contains this."""
+        return self.where(lambda text: func.strpos(text, wanted) > 0)
 
-    def equals(self, wanted: Wanted) -> Condition:
-        return self.where(lambda text: text == wanted)
-
-    def is_one_of(self, wanted: Wanted) -> Condition:
-        return self.where(lambda text: text == any_(wanted))
-
-    def where(self, holds: Holds) -> Condition:
-        return and_(self.exists(), holds(self.text))
+    def starts_with(self, wanted: Wanted) -> Condition:
+        """Whether one starts with this."""
+        return self.where(lambda text: func.starts_with(text, wanted))
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
-    """An array of texts in a column, never null."""
+def column(text: Sql) -> Texts:
+    """The text in a column, which may be null."""
 
-    texts: Sql
+    def where(holds: Holds) -> Condition:
+        return and_(text.is_not(None), holds(text))
 
-    def exists(self) -> Condition:
-        return func.cardinality(self.texts) > 0
-
-    def equals(self, wanted: Wanted) -> Condition:
-        return _contains(self.texts, cast(array([wanted]), ARRAY(Word)))
-
-    def is_one_of(self, wanted: Wanted) -> Condition:
-        return self.texts.op("&&", is_comparison=True)(wanted)
-
-    def where(self, holds: Holds) -> Condition:
-        one = func.unnest(self.texts).column_valued("one")
-        return select(one).where(holds(one)).exists()
+    return Texts(
+        exists=text.is_not(None),
+        equals=lambda wanted: where(lambda text: text == wanted),
+        is_one_of=lambda wanted: where(lambda text: text == any_(wanted)),
+        where=where,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """The text under a key of a JSON mapping, where there is one."""
+def items(texts: Sql) -> Texts:
+    """The texts in a column of arrays, which is never null."""
+    one = func.unnest(texts).column_valued("one")
+    return Texts(
+        exists=func.cardinality(texts) > 0,
+        equals=lambda wanted: _contains(texts, cast(array([wanted]), ARRAY(Word))),
+        is_one_of=lambda wanted: texts.op("&&", is_comparison=True)(wanted),
+        where=lambda holds: select(one).where(holds(one)).exists(),
+    )
 
-    mapping: Sql
-    key: Wanted
 
-    def exists(self) -> Condition:
-        return self.mapping.op("?", is_comparison=True)(self.key)
-
-    def equals(self, wanted: Wanted) -> Condition:
-        return _contains(self.mapping, func.jsonb_build_object(self.key, wanted))
-
-    def is_one_of(self, wanted: Wanted) -> Condition:
-        one = func.unnest(wanted).column_valued("one")
-        return _contains_one_of(self.mapping, select(func.jsonb_build_object(self.key, one)))
-
-    def where(self, holds: Holds) -> Condition:
-        return and_(self.exists(), holds(self.mapping.op("->>", return_type=Word)(self.key)))
+def entry(mapping: Sql, key: Wanted) -> Texts:
+    """The text under a key of a JSON mapping of texts, where there is one."""
+    exists = mapping.op("?", is_comparison=True)(key)
+    text = mapping.op("->>", return_type=Word)(key)
+    return Texts(
+        exists=exists,
+        equals=lambda wanted: _contains(mapping, func.jsonb_build_object(key, wanted)),
+        is_one_of=lambda wanted: _contains_one_of(mapping, wanted, lambda one: func.jsonb_build_object(key, one)),
+        where=lambda holds: and_(exists, holds(text)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A JSON value, null where there is none. Its texts are the text that it is, or those in the list that it is."""
+    """A JSON value, null where there is none; a list is many values, its items."""
 
     json: Sql
 
@@ -132,43 +113,46 @@ class Value:
             json = case((_is(json, "object"), further)) if hop.of_mapping else further
         return cls(json)
 
-    def is_there(self) -> Condition:
+    @property
+    def exists(self) -> Condition:
         """Whether it is a value of any type but null."""
         return func.jsonb_typeof(self.json) != "null"
 
+    @property
     def is_list(self) -> Condition:
         """Whether it is a list."""
         return _is(self.json, "array")
 
-    def exists(self) -> Condition:
-        return self._some(lambda one: _is(one.json, "string"))
-
     def equals(self, wanted: Wanted) -> Condition:
-        """Whether one value is this; it may be a number or a boolean, too."""
+        """Whether one value is this text, number or boolean."""
         return _contains(self.json, func.to_jsonb(wanted))
 
-    def is_one_of(self, wanted: Wanted) -> Condition:
-        one = func.unnest(wanted).column_valued("one")
-        return _contains_one_of(self.json, select(func.to_jsonb(one)))
+    @property
+    def texts(self) -> Texts:
+        """The texts among the values."""
+        return Texts(
+            exists=self._some(lambda one: _is(one.json, "string")),
+            equals=self.equals,
+            is_one_of=lambda wanted: _contains_one_of(self.json, wanted, func.to_jsonb),
+            where=lambda holds: self._some(lambda one: and_(_is(one.json, "string"), holds(_text(one.json)))),
+        )
 
-    def where(self, holds: Holds) -> Condition:
-        return self._some(lambda one: and_(_is(one.json, "string"), holds(one.words)))
-
+    @property
     def has_number(self) -> Condition:
         """Whether one value is a number."""
         return self._some(lambda one: _is(one.json, "number"))
 
     def where_number(self, holds: Holds) -> Condition:
-        """Whether this holds for one value that is a number."""
+        """Whether this holds for a number among the values."""
         return self._some(lambda one: and_(one.words == "", holds(one.number)))
 
-    # A value that is no list has two keys in an order, its words and its number: so numbers come before texts, and both
-    # are null where it has no place. One index serves the order, ranges of numbers, and texts that start with something.
+    # What is no list has two keys in an order, its words and its number: so numbers come before texts, and both keys
+    # are null for what has no place. One index serves the order, and ranges of numbers.
 
     @property
     def words(self) -> Sql:
-        """The text that it is, or `true` or `false`; empty for a number; else null."""
-        text = self.json.op("#>>", return_type=Word)(literal_column("'{}'"))
+        """The text that it is, cut off at `LONGEST`, or `true` or `false`; empty for a number; else null."""
+        text = func.left(_text(self.json), LONGEST)
         return collate(case((_is(self.json, "string", "boolean"), text), (_is(self.json, "number"), "")), "C")
 
     @property
@@ -177,8 +161,8 @@ class Value:
         return case((_is(self.json, "number"), cast(self.json, Numeric)))
 
     def _some(self, holds: Callable[[Value], Condition]) -> Condition:
-        items = func.jsonb_array_elements(case((self.is_list(), self.json)), type_=JSONB).column_valued("item")
-        return or_(holds(self), and_(self.is_list(), select(items).where(holds(Value(items))).exists()))
+        item = func.jsonb_array_elements(case((self.is_list, self.json)), type_=JSONB).column_valued("item")
+        return or_(holds(self), and_(self.is_list, select(item).where(holds(Value(item))).exists()))
 
 
 def exact(number: Wanted) -> Sql:
@@ -186,15 +170,21 @@ def exact(number: Wanted) -> Sql:
     return cast(cast(number, Text), Numeric)
 
 
+def _is(json: Sql, *types: str) -> Condition:
+    kind = func.jsonb_typeof(json)
+    return kind == types[0] if len(types) == 1 else kind.in_(types)
+
+
+def _text(json: Sql) -> Sql:
+    return json.op("#>>", return_type=Word)(literal_column("'{}'"))
+
+
 def _contains(json: Sql, wanted: Wanted) -> Condition:
     return json.op("@>", is_comparison=True)(wanted)
 
 
-def _contains_one_of(json: Sql, wanted: Select[Any]) -> Condition:
-    """Whether it contains one of the rows, which are made once for all entities."""
+def _contains_one_of(json: Sql, texts: Wanted, made_of: Callable[[Any], Sql]) -> Condition:
+    """Whether it contains what is made of one of the texts; that is made once, for all entities."""
+    one = func.unnest(texts).column_valued("one")
+    wanted: Select[Any] = select(made_of(one))
     return _contains(json, any_(func.array(wanted.scalar_subquery(), type_=ARRAY(JSONB))))
-
-
-def _is(json: Sql, *types: str) -> Condition:
-    kind = func.jsonb_typeof(json)
-    return kind == types[0] if len(types) == 1 else kind.in_(types)

@@ -35,11 +35,12 @@ def is_of_kubernetes(value: Json) -> bool:
 
 
 def entity_of(
-    document: Document, number: int, findings: Findings, placeholders: Placeholders, kinds: Container[str] | None
+    document: Document, number: int, findings: Findings, placeholders: Placeholders | None, kinds: Container[str] | None
 ) -> Record | None:
     """The entity that a document declares; None where it is rejected, for the reasons in `findings`.
 
-    `number`: the document's position in its file. `kinds`: the allowed ones, in lower case; None: all.
+    `number`: the document's position in its file. `placeholders`: None leaves them as they are. `kinds`: the allowed
+    ones, in lower case; None: all.
     """
     root = document.value
     if not isinstance(root, dict):
@@ -54,7 +55,7 @@ def entity_of(
     if not isinstance(root.get("metadata"), dict):
         return None
     entity = _Entity.of(root, findings)
-    if not entity.resolve(placeholders):
+    if placeholders is not None and not entity.resolve(placeholders):
         return None
     entity.check()
     references = tuple(entity.references(document))

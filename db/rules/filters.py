@@ -15,7 +15,7 @@ from typing import Any, Self
 from db.rules.pointers import Pointer
 from db.rules.refs import Ref
 
-MAX_DEPTH = 10
+MAX_STEPS = 10
 """The most steps that a closure follows."""
 
 

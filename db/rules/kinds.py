@@ -19,14 +19,14 @@ RELATION_PAIRS = (
     ("memberOf", "hasMember"),
     ("partOf", "hasPart"),
 )
-"""Every relation type, with the type that the same relation has seen from the other end."""
+"""Every relation type of Backstage, with the type that the same relation has seen from the other end."""
 
 _INVERSES = {**dict(RELATION_PAIRS), **{second: first for first, second in RELATION_PAIRS}}
 
 
-def inverse(type: str) -> str:
-    """The type of a relation seen from the other end. Raises KeyError for an unknown one."""
-    return _INVERSES[type]
+def inverse(type: str) -> str | None:
+    """The type of a relation seen from the other end; None: Backstage does not define it."""
+    return _INVERSES.get(type)
 
 
 @dataclass(frozen=True, slots=True)

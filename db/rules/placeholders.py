@@ -10,7 +10,8 @@ from typing import NoReturn, Protocol, TypeAlias
 from db.rules.records import Json
 from db.rules.scalars import BrokenRuleError, check_text, finite, integer
 from db.rules.shown import shown
-from db.rules.yaml import MAX_BYTES, MAX_DEPTH, MAX_NODES, Path, YamlError, parse, split
+from db.rules.values import check_value
+from db.rules.yaml import MAX_BYTES, MAX_DEPTH, Path, YamlError, parse, split
 
 Report: TypeAlias = Callable[[Path, BrokenRuleError], None]
 
@@ -122,7 +123,7 @@ def _read_json(content: bytes, name: str) -> Json:
             parse_float=lambda text: finite(text, float(text)),
             parse_constant=_refuse_constant,
         )
-        _check_json(value)
+        check_value(value)
     except RecursionError:
         raise BrokenRuleError("placeholder-content", f"{name} nests more than {MAX_DEPTH} deep") from None
     except json.JSONDecodeError as error:
@@ -147,24 +148,3 @@ _READERS: dict[str, Callable[[bytes, str], Json]] = {"$text": _read_text, "$json
 
 def _refuse_constant(text: str) -> NoReturn:
     raise BrokenRuleError("number-not-finite", f"{text} is no finite number")
-
-
-def _check_json(value: Json) -> None:
-    """Raise BrokenRuleError for what cannot be stored, and for more than a YAML document may have."""
-    level, nodes = [value], 0
-    for _ in range(MAX_DEPTH + 1):
-        nodes += len(level)
-        if nodes > MAX_NODES:
-            raise BrokenRuleError("too-many-nodes", f"more than {MAX_NODES:,} keys and values")
-        for text in level:
-            if isinstance(text, str):
-                check_text(text)
-        level = [child for node in level for child in _children(node)]
-    if level:
-        raise BrokenRuleError("too-deep", f"nests more than {MAX_DEPTH} deep")
-
-
-def _children(node: Json) -> list[Json]:
-    if isinstance(node, dict):
-        return [*node, *node.values()]
-    return node if isinstance(node, list) else []

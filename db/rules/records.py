@@ -18,12 +18,13 @@ class Reference:
     """One reference that an entity declares in its spec, and the relation that it means.
 
     The relation is seen from the declaring entity: `spec.owner` is `ownedBy`, `spec.dependencyOf` is `dependencyOf`.
+    A mirrored entity also has relations that upstream knows and no field says.
     """
 
-    field: str  # dotted, with positions in brackets: `spec.dependsOn[2]`
-    type: str  # `ownedBy`, `partOf`, `dependsOn`, ... (one of the fourteen of `RELATION_PAIRS`)
+    field: str | None  # dotted, with positions in brackets: `spec.dependsOn[2]`
+    type: str  # `ownedBy`, `partOf`, `dependsOn`, ... (of `RELATION_PAIRS`; of a mirrored entity also others)
     target: str  # canonical ref
-    line: int  # in the file, from 1
+    line: int | None  # in the file, from 1; None where no field says it
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ class LiveEvent:
         description="The id of what it is about: what a client's cache evicts. Null for SYNCED."
     )
 
+    @classmethod
+    def is_type_of(cls, event: Any, info: Any) -> bool:
+        """A field of the subscription root says of which type its events are."""
+        return True
+
 
 @strawberry.type(description="An entity is there, came, changed or went.")
 class EntityEvent(LiveEvent):

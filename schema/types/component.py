@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from db.queries import entities, relations
-from schema.levels.edge import connection, edge
+from schema.levels.edge import connection, edge, value
 from schema.types.api import APIConnection
 from schema.types.connection import Connection
 from schema.types.entity import Entity, EntityConnection
@@ -26,8 +26,16 @@ class Component(Entity):
     provided_apis: APIConnection = connection(relations.related("providesApi", "API"), "The APIs that it provides.")
     consumed_apis: APIConnection = connection(relations.related("consumesApi", "API"), "The APIs that it uses.")
     dependencies: EntityConnection = connection(
-        relations.related_matching("dependsOn"), "What it depends on, directly."
+        relations.within("dependsOn"),
+        "What it depends on, directly or in so many steps; where a circle leads back, itself too.",
     )
     dependents: EntityConnection = connection(
-        relations.related_matching("dependencyOf"), "What depends on it, directly."
+        relations.within("dependencyOf"),
+        "What depends on it, directly or in so many steps; where a circle leads back, itself too.",
+    )
+    dependencies_truncated: bool = value(
+        relations.is_cut("dependsOn"), "There is more within so many steps than `dependencies` gives: the nearest 10,000."
+    )
+    dependents_truncated: bool = value(
+        relations.is_cut("dependencyOf"), "There is more within so many steps than `dependents` gives: the nearest 10,000."
     )

@@ -18,7 +18,11 @@ class Owner(Entity):
     """What groups and users share."""
 
     owned_entities: EntityConnection = connection(
-        entities.owned_by, "What it owns directly.", both_ways=True, order_by=True
+        entities.owned_by,
+        "What it owns.",
+        both_ways=True,
+        order_by=True,
+        arguments={"tree": "Of a group, also what the groups anywhere below it, and the members of all these, own."},
     )
 
 
@@ -35,7 +39,15 @@ class Group(Owner):
         relations.ancestors_of, "The groups above it, the nearest first, at most 10.", order=("distance", "id")
     )
     children: GroupConnection = connection(relations.related("parentOf", "Group"), "The groups right below it.")
-    members: UserConnection = connection(relations.related("hasMember", "User"), "The users in it.")
+    members: UserConnection = connection(
+        relations.members_of,
+        "The users in it.",
+        arguments={"tree": "Also those in the groups anywhere below it."},
+    )
+    tree_truncated: bool = value(
+        relations.is_group_tree_cut,
+        "There are more groups below it, or deeper, than `tree: true` and `inTreeOf` look at: 10,000, 10 levels deep.",
+    )
 
 
 @strawberry.type(description="A person.")

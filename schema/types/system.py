@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db.queries import entities
-from schema.levels.edge import connection, edge
+from schema.levels.edge import connection, edge, edges, value
 from schema.types.connection import Connection
 from schema.types.entity import Entity
 
@@ -41,4 +41,16 @@ class Domain(Entity):
         entities.parent_of, "The domain that it is part of."
     )
     subdomains: DomainConnection = connection(entities.children_of, "The domains that are part of it.")
-    systems: SystemConnection = connection(entities.systems_in, "The systems that are part of it.", order_by=True)
+    ancestors: list[Annotated["Domain", strawberry.lazy("schema.types.system")]] = edges(
+        entities.domains_above, "The domains above it, the nearest first, at most 10.", order=("distance", "id")
+    )
+    systems: SystemConnection = connection(
+        entities.systems_in,
+        "The systems that are part of it.",
+        order_by=True,
+        arguments={"tree": "Also those of the domains anywhere below it."},
+    )
+    tree_truncated: bool = value(
+        entities.is_domain_tree_cut,
+        "There are more domains below it, or deeper, than `tree: true` looks at: 10,000, 10 levels deep.",
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from api.operation import Operations
 from db.reading import Reads
 from schema.context import Context
 from schema.limits import Limits
+from schema.live import Live
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Graph:
     schema: strawberry.Schema
     engine: AsyncEngine
     reads: Reads
+    live: Live | None = None
 
     async def ask(self, query: str, *, statements: int | None = None, **variables: Any) -> Any:
         """The answer's data. There must be no error, and exactly so many SQL statements."""
@@ -39,9 +43,20 @@ class Graph:
         """The answer's errors."""
         return (await self._execute(query, variables))[1]
 
+    async def follow(self, query: str, **variables: Any) -> AsyncGenerator[Any]:
+        """The data of the events of a subscription. There must be no error."""
+        operation = Operations(self.schema, Limits()).ready(query)
+        async with aclosing(operation.subscribe(variables, self._context, seconds=10)) as answers:
+            async for answer in answers:
+                assert (answer.errors or []) == [], answer.errors
+                yield answer.data
+
+    def _context(self) -> Context:
+        return Context(reads=self.reads, request_id="test", live=self.live)
+
     async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any], int]:
         """The data, the errors, and how many SQL statements they took."""
         operation = Operations(self.schema, Limits()).ready(query)
-        with Context(reads=self.reads, request_id="test") as context:
+        with self._context() as context:
             result = await operation.run(variables, context)
         return result.data, [error.formatted for error in result.errors or []], context.reader.statements

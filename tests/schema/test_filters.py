@@ -189,7 +189,7 @@ async def test_instants_of_rfc_3339_are_read(company: Graph, instant: str) -> No
 # What `spec` is, of one thing each.
 VALUES = {
     "absent": "{}",
-    "null": "{v: null}",
+    "nil": "{v: null}",
     "one": "{v: 1}",
     "ten": "{v: 10}",
     "half": "{v: 0.5}",
@@ -282,9 +282,9 @@ TEXTS = {"text-10", "gold", "empty", "texts", "mixed"}
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ("", THINGS - {"absent", "null"}),
-        ("text: null", THINGS - {"absent", "null"}),
-        ("text: {}, number: {}", THINGS - {"absent", "null"}),
+        ("", THINGS - {"absent", "nil"}),
+        ("text: null", THINGS - {"absent", "nil"}),
+        ("text: {}, number: {}", THINGS - {"absent", "nil"}),
         ('text: {eq: "gold"}', {"gold", "texts"}),
         ('text: {eq: "10"}', {"text-10"}),
         ('text: {eq: ""}', {"empty"}),

@@ -372,7 +372,7 @@ async def test_a_location_leads_to_the_files_of_its_tree_and_no_further(catalog:
         ("spec.targets[5]", "../away/x.yaml is not followed: it is outside the source's root"),
         (
             "spec.targets[6]",
-            "https://example.com/x.yaml is not followed: only files inside the source's root are followed",
+            "https://example.com/x.yaml is not followed: example.com is not on the list of hosts that may be read",
         ),
     ]
 

@@ -1,0 +1,146 @@
+"""`catalograph sources`: what is read by itself, reading it now, and removing it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api import log
+from api.database import database, engine_of, in_plain_words
+from api.ingest.declared import Sources
+from api.ingest.errors import SourceError
+from api.ingest.run import OnProgress, RemovalsHeldError, Report, ingest
+from api.ingest.terminal import progress_bar, show
+from api.settings import Settings
+from api.sources import sources_of
+from db import revisions, schedules
+from db.engine import check_server
+from db.schedules import Listed
+
+T = TypeVar("T")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def sources(context: click.Context) -> None:
+    """List the sources of the catalog, with their last and their next run."""
+    if context.invoked_subcommand is None:
+        _print_all(_with_database(lambda engine, _: _all(engine)))
+
+
+@sources.command()
+@click.argument("name")
+@click.option("--allow-removals", is_flag=True, help="Remove however many entities are gone.")
+def run(name: str, *, allow_removals: bool) -> None:
+    """Read the declared source NAME now, in this process."""
+    with progress_bar() as on_progress:
+
+        async def read(engine: AsyncEngine, known: Sources) -> Report:
+            return await _run(engine, known, name, allow_removals=allow_removals, on_progress=on_progress)
+
+        report = _with_database(read)
+    show(report, dry_run=False)
+
+
+@sources.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, *, yes: bool) -> None:
+    """Remove the source NAME with all its entities. One that settings declare comes back with the next start."""
+    entities = _with_database(lambda engine, _: _count(engine, name))
+    if not yes:
+        click.confirm(f"Remove {name} with its {entities:,} entities?", abort=True)
+    removed = _with_database(lambda engine, _: _remove(engine, name))
+    click.echo(f"{name} is removed, with {removed:,} entities.")
+
+
+def _with_database(work: Callable[[AsyncEngine, Sources], Awaitable[T]]) -> T:
+    """What `work` gives, on the database of the settings, brought up to date."""
+    with in_plain_words():
+        settings = Settings.from_environ(os.environ)
+        log.configure(settings.log_level, settings.log_format)
+        known = sources_of(settings)
+        with database(settings) as found:
+            return asyncio.run(_work(engine_of(found), known, work))
+
+
+async def _work(engine: AsyncEngine, known: Sources, work: Callable[[AsyncEngine, Sources], Awaitable[T]]) -> T:
+    try:
+        await check_server(engine)
+        await revisions.upgrade(engine)
+        return await work(engine, known)
+    finally:
+        await engine.dispose()
+
+
+async def _all(engine: AsyncEngine) -> list[Listed]:
+    async with engine.connect() as connection:
+        return await schedules.listed(connection)
+
+
+async def _run(
+    engine: AsyncEngine, known: Sources, name: str, *, allow_removals: bool, on_progress: OnProgress
+) -> Report:
+    async with engine.connect() as connection:
+        found = await schedules.find(connection, name)
+    if found is None:
+        raise click.ClickException(_NO_SUCH_SOURCE.format(name))
+    declared = known.known(found)
+    if declared is None:
+        raise click.ClickException(
+            f"{name} is not declared where this command looks: a mutation or CATALOGRAPH_SOURCES declares sources."
+            " What a command read, `catalograph ingest` reads again."
+        )
+    try:
+        source = known.opened(declared, by=found.declared_in)
+        return await ingest(engine, source, allow_removals=allow_removals, on_progress=on_progress)
+    except (SourceError, RemovalsHeldError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _count(engine: AsyncEngine, name: str) -> int:
+    async with engine.connect() as connection:
+        if await schedules.held(connection, name) is None:
+            raise click.ClickException(_NO_SUCH_SOURCE.format(name))
+        return await schedules.count_entities(connection, name)
+
+
+async def _remove(engine: AsyncEngine, name: str) -> int:
+    async with engine.begin() as connection:
+        return await schedules.remove(connection, name) or 0
+
+
+_NO_SUCH_SOURCE = "There is no source {}; `catalograph sources` lists them."
+
+
+def _print_all(found: list[Listed]) -> None:
+    if not found:
+        click.echo("There is no source yet.")
+        return
+    table = Table("Source", "Type", "State", "Entities", "Problems", "Last run", "Next run", box=None, pad_edge=False)
+    for one in found:
+        table.add_row(
+            one.name,
+            one.type,
+            one.state,
+            f"{one.entities:,}",
+            f"{one.problems:,}",
+            _when(one.last_run_at),
+            _when(one.next_run_at),
+        )
+        if one.error:
+            table.add_row(f"  {one.error}", style="yellow")
+    Console().print(table)
+
+
+def _when(instant: datetime | None) -> str:
+    """An instant to the second, in UTC as in the logs."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if instant else "-"

@@ -1,0 +1,39 @@
+"""What mutations answer."""
+
+from enum import Enum
+from typing import Self
+
+import strawberry
+
+from schema.types.source import Source
+
+
+@strawberry.enum(description="Why a mutation did nothing.")
+class UserErrorCode(Enum):
+    """The codes of user errors."""
+
+    INVALID = strawberry.enum_value("INVALID", description="A value is not allowed.")
+    NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="There is no such thing.")
+    CONFLICT = strawberry.enum_value("CONFLICT", description="It is not in a state in which this can be done.")
+
+
+@strawberry.type(description="Why a mutation did nothing. What it was asked was understood, and could not be done.")
+class UserError:
+    """One error."""
+
+    code: UserErrorCode = strawberry.field(description="The sort of error.")
+    message: str = strawberry.field(description="A sentence for people.")
+    field: str | None = strawberry.field(description="The field of the input that it is about.", default=None)
+
+
+@strawberry.type(description="What came of a mutation of a source.")
+class SourcePayload:
+    """A source, or why nothing was done."""
+
+    source: Source | None = strawberry.field(description="The source as it is now; null where nothing was done.")
+    user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")
+
+    @classmethod
+    def refused(cls, code: UserErrorCode, message: str, *, field: str | None = None) -> Self:
+        """Nothing was done."""
+        return cls(source=None, user_errors=[UserError(code=code, message=message, field=field)])

@@ -15,6 +15,7 @@ from db import embedded
 from db.embedded import EmbeddedPostgresError
 from db.engine import (
     DatabaseUnreachableError,
+    MissingExtensionError,
     ServerTooOldError,
     connector,
     create_engine,
@@ -32,7 +33,13 @@ def in_plain_words() -> Iterator[None]:
     """Tell an operator in a line, without a traceback, what keeps a command from its settings or its database."""
     try:
         yield
-    except (SettingsError, EmbeddedPostgresError, ServerTooOldError, DatabaseUnreachableError) as error:
+    except (
+        SettingsError,
+        EmbeddedPostgresError,
+        ServerTooOldError,
+        MissingExtensionError,
+        DatabaseUnreachableError,
+    ) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from db import jsonb
+from db.rules.search import LIKENESS
 
 OLDEST_SERVER = 15
 
@@ -37,6 +38,10 @@ class DatabaseURLError(ValueError):
 
 class ServerTooOldError(Exception):
     """The server is an older Postgres than the project runs on."""
+
+
+class MissingExtensionError(Exception):
+    """The server lacks an extension that the project needs, or does not let us add it."""
 
 
 class DatabaseUnreachableError(Exception):
@@ -204,6 +209,8 @@ def statement_settings(statement_timeout: float) -> dict[str, str]:
         "client_connection_check_interval": "5000",
         # A catalog is mostly in memory, where a row anywhere costs about what the next row does.
         "random_page_cost": "1.1",
+        # Text search takes a word for another one with a typo if they share so many of all their trigrams.
+        "pg_trgm.strict_word_similarity_threshold": str(LIKENESS),
     }
 
 

@@ -115,6 +115,13 @@ entity = Table(
     Column("sort_name", Word, Computed("lower(name)", persisted=True), nullable=False, comment="names have no case"),
     Column("title", Word, nullable=False, comment="metadata.title, else the name"),
     Column("description", Word),
+    Column(
+        "search_names",
+        Word,
+        Computed("search_names(name, title, tags)", persisted=True),
+        nullable=False,
+        comment="name, title and tags in lower case, for text search",
+    ),
     Column("type", Word),
     Column("lifecycle", Word),
     Column("tags", ARRAY(Word), nullable=False),
@@ -149,6 +156,17 @@ entity = Table(
     Index("entity_by_any_case_kind", text("lower(kind)"), "sort_name", "id"),
     Index("entity_by_any_case_namespace", text("lower(namespace)"), "sort_name", "id"),
     Index("entity_by_tag", "tags", postgresql_using="gin"),
+    Index(
+        "entity_by_trigrams_of_names",
+        "search_names",
+        postgresql_using="gin",
+        postgresql_ops={"search_names": "gin_trgm_ops"},
+    ),
+    Index(
+        "entity_by_trigrams_of_description",
+        text('lower("left"(COALESCE(description, \'\'), 1000) COLLATE "default") gin_trgm_ops'),
+        postgresql_using="gin",
+    ),
 )
 
 document = Table(

@@ -48,6 +48,7 @@ class Context:
         self, *, reads: Reads, request_id: str, live: Live | None = None, writes: Writes | None = None
     ) -> None:
         self.request_id = request_id
+        self.caller = "anonymous"  # as the change log has it
         self.reader = Reader(reads)
         self._live = live
         self._writes = writes

@@ -34,8 +34,10 @@ from db.rules.filters import (
 )
 from db.rules.pointers import Pointer, PointerError
 from db.rules.refs import Ref, RefError
+from db.rules.registrations import DescriptorText
+from db.rules.search import SearchText, SearchTextError
 from schema.errors import BadUserInput
-from schema.scalars import EntityRef
+from schema.scalars import JSON, EntityRef
 
 MAX_TEXT = 10_000  # characters
 MAX_ITEMS = 1_000  # of a list in an argument
@@ -45,6 +47,12 @@ MAX_DEPTH = 10  # of a filter in filters
 _DEPTHS = ("depth", "maxDepth")  # arguments that say how many steps of a closure to follow
 
 Cursor = NewType("Cursor", str)  # checked where it is read, and as long as what it is made of
+
+_SCALARS: dict[Any, Any] = {
+    Any: JSON,
+    Ref: EntityRef,
+    **dict.fromkeys((Cursor, Pointer, SearchText, DescriptorText), str),
+}
 
 _inputs: dict[str, type] = {}
 
@@ -57,10 +65,8 @@ def graphql_type(hint: Any) -> Any:
         return typing.Optional[graphql_type(inner)]  # noqa: UP045 - the inner type may be a forward reference
     if origin is tuple:
         return list[graphql_type(parts[0])]  # type: ignore[misc]
-    if hint is Ref:
-        return EntityRef
-    if hint in (Cursor, Pointer):
-        return str
+    if hint in _SCALARS:
+        return _SCALARS[hint]
     if dataclasses.is_dataclass(hint):
         return _input_type(typing.cast("type", hint))
     return hint
@@ -76,10 +82,10 @@ def arguments_of(hints: dict[str, Any], given: dict[str, Any], *, kind: str | No
         value = given.get(graphql_name(name))
         if value is None:
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not _holds_json(hint):
             _check_size(value, name)
         read = value_of(hint, value, name=graphql_name(name), kind=kind)
-        arguments[name] = None if _asks_nothing(read) else read
+        arguments[name] = None if types.NoneType in typing.get_args(hint) and _asks_nothing(read) else read
     return arguments
 
 
@@ -152,6 +158,13 @@ def _read_pointer(given: Any, name: str, _kind: str | None, _any_case: bool) -> 
         raise BadUserInput(f"`{name}`: {error}") from error
 
 
+def _read_search_text(given: Any, name: str, _kind: str | None, _any_case: bool) -> SearchText:  # noqa: FBT001
+    try:
+        return SearchText.parse(_checked(given, name))
+    except SearchTextError as error:
+        raise BadUserInput(f"`{name}`: {error}.") from error
+
+
 def _read_whole_number(given: Any, name: str, _kind: str | None, _any_case: bool) -> int:  # noqa: FBT001
     if name.rpartition(".")[2] in _DEPTHS and not 1 <= given <= MAX_STEPS:
         raise BadUserInput(f"`{name}` is {given}; 1 to {MAX_STEPS} steps are followed.")
@@ -167,6 +180,7 @@ def _read_number(given: Any, name: str, _kind: str | None, _any_case: bool) -> f
 _READERS: dict[Any, Callable[[Any, str, str | None, bool], Any]] = {
     Pointer: _read_pointer,
     Ref: _read_ref,
+    SearchText: _read_search_text,
     float: _read_number,
     int: _read_whole_number,
     str: _read_text,
@@ -230,6 +244,13 @@ def _asks_nothing(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and all(
         getattr(value, spec.name) is None for spec in dataclasses.fields(value)
     )
+
+
+@cache
+def _holds_json(hint: Any) -> bool:
+    """Whether a field of this input may be any JSON: what is in that is no part of the input."""
+    (cls,) = (part for part in (*typing.get_args(hint), hint)[:1])
+    return dataclasses.is_dataclass(cls) and any(Any in (h, *typing.get_args(h)) for h in _hints(cls).values())
 
 
 def _check_size(given: dict[str, Any], name: str) -> None:

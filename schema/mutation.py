@@ -4,17 +4,25 @@ A mutation is an object and a verb, with one input and a payload: what it did, o
 left to `api.workers`: the mutation writes a row that one of them takes.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 
 import strawberry
 
-from db import schedules
+from db import registering, schedules
+from db.registering import REGISTERED, NotWrittenError
+from db.rules.descriptors import read, read_value
+from db.rules.placeholders import IncludeError
+from db.rules.records import Finding
+from db.rules.registrations import EntityRegisterInput, EntityUnregisterInput, EntityUpdateInput
 from db.rules.sources import SourceRegisterInput, SourceRunInput, SourceUnregisterInput
 from db.schedules import MUTATION, SETTINGS, DeclarationError, Held
 from schema.calls import write
 from schema.context import Context
 from schema.inputs import graphql_name
-from schema.types.payload import SourcePayload, UserErrorCode
+from schema.scalars import EntityRef
+from schema.types.payload import EntityPayload, SourcePayload, UserError, UserErrorCode
 
 
 async def _source_run(context: Context, *, input: SourceRunInput) -> SourcePayload:
@@ -58,6 +66,61 @@ async def _source_unregister(context: Context, *, input: SourceUnregisterInput) 
     return await _done(context, input.name)
 
 
+async def _entity_register(context: Context, *, input: EntityRegisterInput) -> EntityPayload:
+    return await _written(context, input, partial(registering.register, by=context.caller))
+
+
+async def _entity_update(context: Context, *, input: EntityUpdateInput) -> EntityPayload:
+    write = partial(registering.update, expected_etag=input.expected_etag, by=context.caller)
+    return await _written(context, input, write)
+
+
+async def _entity_unregister(context: Context, *, input: EntityUnregisterInput) -> EntityPayload:
+    write = partial(registering.unregister, expected_etag=input.expected_etag, by=context.caller)
+    return await _outcome(context, str(input.ref), write(context.writes.engine, input.ref))
+
+
+async def _written(
+    context: Context, input: EntityRegisterInput | EntityUpdateInput, write: Callable[..., Awaitable[None]]
+) -> EntityPayload:
+    if (input.entity is None) == (input.yaml is None):
+        return _refused(None, UserErrorCode.INVALID, "Give either `entity` or `yaml`.")
+    if input.yaml is None:
+        reading = read_value(input.entity, kinds=REGISTERED.kinds)
+    else:
+        reading = read(input.yaml.encode(), include=_no_files, kinds=REGISTERED.kinds)
+    if not reading.rejected and len(reading.records) != 1:
+        return _refused(
+            None, UserErrorCode.INVALID, f"There are {reading.documents} documents; one is written at a time."
+        )
+    if reading.rejected:
+        return EntityPayload(entity_ref=None, entity=None, user_errors=[_user_error(f) for f in reading.findings])
+    (record,) = reading.records
+    return await _outcome(context, record.ref, write(context.writes.engine, record))
+
+
+def _no_files(path: str) -> bytes:
+    raise IncludeError(f"there is no file {path} beside it")
+
+
+def _user_error(finding: Finding) -> UserError:
+    return UserError(code=UserErrorCode.INVALID, message=finding.message, field=finding.field)
+
+
+async def _outcome(context: Context, ref: str, writing: Awaitable[None]) -> EntityPayload:
+    try:
+        await writing
+    except NotWrittenError as error:
+        return _refused(ref, UserErrorCode(error.code), str(error))
+    loader = context.loaders.entity_by_ref.clear(ref)  # a mutation before this one may have asked
+    return EntityPayload(entity_ref=EntityRef(ref), entity=await loader.load(ref), user_errors=[])
+
+
+def _refused(ref: str | None, code: UserErrorCode, message: str) -> EntityPayload:
+    error = UserError(code=code, message=message)
+    return EntityPayload(entity_ref=EntityRef(ref) if ref else None, entity=None, user_errors=[error])
+
+
 async def _done(context: Context, name: str) -> SourcePayload:
     loader = context.loaders.source_by_name.clear(name)  # a mutation before this one may have asked
     return SourcePayload(source=await loader.load(name), user_errors=[])
@@ -79,6 +142,11 @@ def _declared_elsewhere(context: Context, held: Held | None) -> SourcePayload:
 class Mutation:
     """The root of every mutation."""
 
+    entity_register: EntityPayload = write(
+        _entity_register, "Add an entity that no file declares. The same again does nothing, so it may be tried again."
+    )
+    entity_update: EntityPayload = write(_entity_update, "Replace an entity that `entityRegister` added.")
+    entity_unregister: EntityPayload = write(_entity_unregister, "Remove an entity that `entityRegister` added.")
     source_run: SourcePayload = write(
         _source_run, "Read a declared source now, or as soon as a process is free; `lastRun` says what came of it."
     )

@@ -23,8 +23,8 @@ from schema.errors import BadUserInput
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
 
-# A number as Decimal writes it, no longer than any double is.
-_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?(E[-+][0-9]{1,3})?", re.ASCII)
+# A number as Decimal writes it, no longer than any double is; texts stand beyond all numbers.
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?(E[-+][0-9]{1,3})?|Infinity")
 
 
 @dataclass(frozen=True, slots=True)

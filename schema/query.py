@@ -8,7 +8,10 @@ import strawberry
 from db.queries import changes as change_queries
 from db.queries import entities as entity_queries
 from db.queries import problems as problem_queries
+from db.queries import search as search_queries
 from db.queries import sources as source_queries
+from db.queries.keyset import Key
+from db.rules.filters import OrderDirection
 from db.rules.refs import Ref
 from schema import ids as node_ids
 from schema.context import Context
@@ -21,6 +24,7 @@ from schema.types.entity import ChangeConnection, Entity, EntityConnection, Prob
 from schema.types.node import Node
 from schema.types.owner import Group, GroupConnection, User, UserConnection
 from schema.types.resource import Resource, ResourceConnection
+from schema.types.search import SearchConnection
 from schema.types.source import Source, SourceConnection
 from schema.types.system import Domain, DomainConnection, System, SystemConnection
 from schema.types.template import Template, TemplateConnection
@@ -94,6 +98,12 @@ class Query:
     users: UserConnection = _many("User", "Users.")
     template: Template | None = _one("Template", "The template of this ref; `template:` may be left out.")
     templates: TemplateConnection = _many("Template", "Templates.")
+    search: SearchConnection = connection(
+        search_queries.hits,
+        "What mentions every word of a text in its name, title, tags or description, the best first.",
+        order=(Key("rank", OrderDirection.DESC), "sort_name", "id"),
+        arguments={"text": "1 to 10 words, 256 characters at most. One that is found nowhere may be misspelt."},
+    )
     live_cursor: str = strawberry.field(
         resolver=_live_cursor,
         description="A place in the log of changes not later than any other field of this answer: hand it to `since`.",

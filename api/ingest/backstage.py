@@ -31,11 +31,12 @@ _MOST_BYTES = 40_000_000  # of an answer
 _SECONDS = 60.0  # for an answer
 
 # Seconds before each further try, and the longest wait that an answer may ask for.
-_PAUSES = (1.0, 4.0, 15.0)
+PAUSES = (1.0, 4.0, 15.0)
 _LONGEST_PAUSE = 60.0
 _BUSY = frozenset({429, 502, 503, 504, None})  # None: no answer came, or not all of it
 
 _PATH = "/api/catalog"
+_JSON = {"Content-Type": "application/json"}
 _REFUSALS = {
     400: "; it may be older than the filters that it is asked with",
     401: ": it wants a token, or another one than it is given",
@@ -62,11 +63,10 @@ class TooLargeError(Exception):
 class Backstage:
     """The catalog of a Backstage, to be read. It blocks, so it belongs into a thread; never into two at a time."""
 
-    def __init__(self, source: BackstageSource, *, pauses: Sequence[float] = _PAUSES) -> None:
-        """`pauses`: seconds before each further try where it is busy. Raises SourceError for a host not listed."""
+    def __init__(self, source: BackstageSource) -> None:
+        """Raises SourceError for a host that is not listed."""
         self.root = source.url.rstrip("/").removesuffix(_PATH) + _PATH
         self._filters = [("filter", wanted) for wanted in source.filters]
-        self._pauses = pauses
         self.received = 0  # bytes of all answers
         self._closed = threading.Event()
         self._web = Web(_hosts(source), timeout=_SECONDS)
@@ -110,7 +110,7 @@ class Backstage:
 
     def _asked(self, method: str, path: str, body: Json = None) -> Json:
         content = None if body is None else orjson.dumps(body)
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = {} if content is None else _JSON | {"Content-Length": str(len(content))}
 
         def ask() -> Answer:
             url = f"{self.root}/{path}"
@@ -124,7 +124,7 @@ class Backstage:
             raise SourceError(f"{shown(self.root)}: its answer is no JSON, or ends in the middle") from error
 
     def _tried(self, ask: Callable[[], Answer]) -> bytes:
-        pauses = iter(self._pauses)
+        pauses = iter(PAUSES)
         while True:
             try:
                 return _content(ask())

@@ -156,9 +156,8 @@ def _basic(host: Host) -> dict[str, str]:
     if host.token is None:
         return {}
     token = host.token.get_secret_value()
-    return {
-        "Authorization": f"Basic {b64encode((token if ':' in token else f'x-access-token:{token}').encode()).decode()}"
-    }
+    user = token if ":" in token else f"x-access-token:{token}"
+    return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"}
 
 
 def _name(ref: Ref) -> str:

@@ -146,6 +146,8 @@ def _problem(details: ErrorDetails) -> tuple[_Place, str]:
             return place, "there is no such key"
         case "missing":
             return place, "it is missing"
+        case "model_type" | "model_attributes_type":
+            return place, "must be a mapping"
         case "value_error":
             return place, str(details["ctx"]["error"])
     return place, details["msg"].replace("Input should", "must")

@@ -114,8 +114,8 @@ async def ingest(
             await locks.without_timeout(connection)
             await locks.lock(connection, locks.of_source(source.name))
             difference, commit = await _read_and_compare(connection, source, run.source_id, on_progress, ahead)
-            if _is_suspicious(difference) and not allow_removals:
-                raise RemovalsHeldError(difference.removed, difference.held, ahead=ahead.entities)  # noqa: TRY301
+            if not allow_removals:
+                _check_removals(difference, ahead)
             counts = await sync.write(connection, replace(run, commit=commit), source, difference)
     except BaseException as error:
         await _record_failure(engine, run, error, ahead)
@@ -189,6 +189,11 @@ async def _read_and_compare(
 
 def _reader(source: AnySource, known: Known) -> Reader | Mirror:
     return Mirror(source, known) if isinstance(source, BackstageSource) else Reader(source, known)
+
+
+def _check_removals(difference: sync.Difference, ahead: Ahead) -> None:
+    if _is_suspicious(difference):
+        raise RemovalsHeldError(difference.removed, difference.held, ahead=ahead.entities)
 
 
 def _is_suspicious(difference: sync.Difference) -> bool:

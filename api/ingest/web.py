@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urlencode, urljoin, urlsplit
 
 import httpcore2
 import orjson
@@ -173,7 +173,7 @@ class Web:
         2xx, and for more than `most`.
         """
         if params:
-            url += ("&" if "?" in url else "?") + urlencode(params if isinstance(params, Mapping) else list(params))
+            url = urldefrag(url).url + ("&" if "?" in url else "?") + urlencode(params if isinstance(params, Mapping) else list(params))
         return _page(self.open("GET", url, headers=headers, most=most))
 
     def post(self, url: str, json: Json, *, headers: Mapping[str, str] | None = None, most: int = MAX_BYTES) -> Page:
@@ -222,12 +222,13 @@ class Web:
         self, method: str, place: Place, headers: Mapping[str, str], content: bytes | None, most: int
     ) -> Answer:
         sent = {
-            "Host": place.origin.partition("://")[2],
-            "User-Agent": "catalograph",
-            "Accept": "*/*",
-            "Accept-Encoding": "gzip",
+            "host": place.origin.partition("://")[2],
+            "user-agent": "catalograph",
+            "accept": "*/*",
+            "accept-encoding": "gzip",
             **_authorization(self.host(place), place),
-            **headers,
+            **({} if content is None else {"content-length": str(len(content))}),
+            **{name.lower(): value for name, value in headers.items()},
         }
         request = httpcore2.Request(
             method,
@@ -424,16 +425,20 @@ def _authorization(host: Host, place: Place) -> dict[str, str]:
         return {}
     if place.scheme == "http" and not host.private:
         raise WebError(f"{shown(place.url)}: the token of {host.name} is sent over https only")
-    return {"Authorization": f"Bearer {host.token.get_secret_value()}"}
+    return {"authorization": f"Bearer {host.token.get_secret_value()}"}
 
 
 def _ports_of(name: str) -> tuple[str, tuple[int, ...]]:
     """The host and the ports that a name on the list stands for. Raises ValueError for what is no host."""
-    parts = urlsplit(f"//{name}")
-    host = parts.hostname or ""
-    if parts.netloc != name or "@" in name or not _is_host(host):
-        raise ValueError(f"{name} is no host; write it as github.com or as backstage.internal:7007")
-    return host, tuple(_PORTS.values()) if parts.port is None else (parts.port,)
+    refusal = ValueError(f"{name!r} is no host; write it as github.com or as backstage.internal:7007")
+    try:
+        parts = urlsplit(f"//{name}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise refusal from None
+    if parts.netloc != name or name.endswith(":") or "@" in name or not _is_host(host):
+        raise refusal
+    return host, tuple(_PORTS.values()) if port is None else (port,)
 
 
 def _is_host(host: str) -> bool:

@@ -45,7 +45,7 @@ def delay(every: timedelta, failures: int, chance: Chance) -> timedelta:
     A tenth more or less, so that what was declared together is not read together for ever. `chance`: from 0 to 1.
     """
     usual = max(every, _SOONEST) if failures else every
-    times = min(2.0 ** (failures - 1), _MOST_TIMES) if failures else 1
+    times = min(2 ** min(failures - 1, 4), _MOST_TIMES) if failures else 1
     return usual * times * (0.9 + 0.2 * chance())
 
 
@@ -148,6 +148,7 @@ class SourceWorker:
         try:
             source = await self._opened(due, declared)
             report = await ingest(self._engine, source, allow_removals=allow_removals)
+            _log.info("source read", **report.as_json())
         except RemovalsHeldError as error:
             _log.warning("source held", source=due.name, reason=str(error))
         except SourceError as error:
@@ -156,8 +157,6 @@ class SourceWorker:
         except Exception as error:  # noqa: BLE001 - one source must not keep the others from being read
             _tell("source not read", error, source=due.name)
             return False
-        else:
-            _log.info("source read", source=due.name, **report.as_json())
         return True
 
     async def _opened(self, due: Due, declared: Declared) -> Readable:

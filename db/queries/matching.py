@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from db.queries import closures
+from db.queries.trigrams import mentions
 from db.queries.values import Condition, Texts, Value, column, entry, exact, items
 from db.rules.filters import DateTimeFilter, EntityFilter, NumberFilter, PathFilter, ProblemFilter, StringFilter
 from db.rules.refs import Ref
@@ -116,7 +117,7 @@ def _document_tests(c: Any, wanted: EntityFilter) -> Iterator[list[Test]]:
     """The tests of each field, of which there is one at least."""
     for mapping, asked in (("labels", wanted.label), ("annotations", wanted.annotation)):
         if asked is not None:
-            field = entry(c.metadata[mapping], asked.key)
+            field = entry(c, mapping, asked.key)
             yield list(_text_tests(field, asked.value)) or [(True, field.exists)]
     if wanted.path is not None:
         value = Value.at(wanted.path.path, c)
@@ -138,6 +139,8 @@ def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
         whole = relation.alias()  # seen from there, its parts lie together
         its = (whole.c.source_id == ref_id(wanted.part_of), whole.c.type == "hasPart", whole.c.target_id == c.id)
         yield exists().where(*its)
+    if wanted.text is not None:
+        yield mentions(c, wanted.text)
     if wanted.has_problem is not None:
         found = exists().where(problem.c.entity_id == c.id)
         yield found if wanted.has_problem else not_(found)

@@ -10,7 +10,7 @@ from sqlalchemy import Select
 
 from db.queries.keyset import Key
 from db.queries.values import Value
-from db.rules.filters import EntityOrder, EntityOrderField, NullsOrder, OrderDirection
+from db.rules.filters import EntityOrder, EntityOrderField
 from db.rules.pointers import Pointer
 from db.tables import document, ref
 
@@ -18,18 +18,12 @@ _OWNER = EntityOrderField.OWNER.value
 
 
 def keys_of(orders: Sequence[EntityOrder]) -> Iterator[Key]:
-    """The keys of an order; a PATH has two, its words and its number. See `db.queries.values`."""
+    """The keys of an order; a PATH has two, a number and words. See `db.queries.values`."""
     paths = count()
     for one in orders:
-        if one.field is not EntityOrderField.PATH:
-            yield Key(one.field.value, one.direction, one.nulls)
-            continue
-        words, number = _columns_of_path(next(paths))
-        yield Key(words, one.direction, one.nulls)
-        # Where words are equal and not all numbers are null, they are those of numbers, and of the empty text: the
-        # last of these, as the first of all texts.
-        ascending = one.direction is OrderDirection.ASC
-        yield Key(number, one.direction, NullsOrder.LAST if ascending else NullsOrder.FIRST)
+        is_path = one.field is EntityOrderField.PATH
+        columns = _columns_of_path(next(paths)) if is_path else (one.field.value,)
+        yield from (Key(column, one.direction, one.nulls) for column in columns)
 
 
 def with_columns(query: Select[Any], keys: Sequence[Key], pointers: Sequence[Pointer]) -> Select[Any]:
@@ -42,10 +36,10 @@ def with_columns(query: Select[Any], keys: Sequence[Key], pointers: Sequence[Poi
         its = document.alias()
         query = query.join(its, its.c.entity_id == entity.id)
         for position, pointer in enumerate(pointers):
-            value, (words, number) = Value.at(pointer, its.c), _columns_of_path(position)
-            query = query.add_columns(value.words.label(words), value.number.label(number))
+            value, (number, words) = Value.at(pointer, its.c), _columns_of_path(position)
+            query = query.add_columns(value.number.label(number), value.words.label(words))
     return query
 
 
 def _columns_of_path(position: int) -> tuple[str, str]:
-    return f"path_{position}_words", f"path_{position}_number"
+    return f"path_{position}_number", f"path_{position}_words"

@@ -39,6 +39,8 @@ Wanted = Any
 """A value of a filter: in the dataclass a plain one, here an SQL parameter."""
 Holds = Callable[[Sql], Condition]
 
+_BEYOND = literal_column("'Infinity'::numeric", Numeric())  # no number of JSON
+
 LONGEST = 600
 """The most characters of a text by which it is ordered: an item of an index has 2,700 bytes at most."""
 
@@ -81,19 +83,20 @@ def items(texts: Sql) -> Texts:
     return Texts(
         exists=func.cardinality(texts) > 0,
         equals=lambda wanted: _contains(texts, cast(array([wanted]), ARRAY(Word))),
-        is_one_of=lambda wanted: texts.op("&&", is_comparison=True)(wanted),
+        is_one_of=texts.op("&&", is_comparison=True),
         where=lambda holds: select(one).where(holds(one)).exists(),
     )
 
 
-def entry(mapping: Sql, key: Wanted) -> Texts:
-    """The text under a key of a JSON mapping of texts, where there is one."""
-    exists = mapping.op("?", is_comparison=True)(key)
-    text = mapping.op("->>", return_type=Word)(key)
+def entry(document: Any, mapping: str, key: Wanted) -> Texts:
+    """The text under a key of `labels` or `annotations`. `document` has the column metadata."""
+    texts = document.metadata.op("->", return_type=JSONB())(mapping)
+    exists = texts.op("?", is_comparison=True)(key)
+    text = texts.op("->>", return_type=Word)(key)
     return Texts(
         exists=exists,
-        equals=lambda wanted: _contains(mapping, func.jsonb_build_object(key, wanted)),
-        is_one_of=lambda wanted: _contains_one_of(mapping, wanted, lambda one: func.jsonb_build_object(key, one)),
+        equals=lambda wanted: _contains(texts, func.jsonb_build_object(key, wanted)),
+        is_one_of=lambda wanted: _contains_one_of(texts, wanted, lambda one: func.jsonb_build_object(key, one)),
         where=lambda holds: and_(exists, holds(text)),
     )
 
@@ -144,21 +147,23 @@ class Value:
 
     def where_number(self, holds: Holds) -> Condition:
         """Whether this holds for a number among the values."""
-        return self._some(lambda one: and_(one.words == "", holds(one.number)))
+        return self._some(lambda one: and_(holds(one.number), one.number < _BEYOND))
 
-    # What is no list has two keys in an order, its words and its number: so numbers come before texts, and both keys
-    # are null for what has no place. One index serves the order, and ranges of numbers.
-
-    @property
-    def words(self) -> Sql:
-        """The text that it is, cut off at `LONGEST`, or `true` or `false`; empty for a number; else null."""
-        text = func.left(_text(self.json), LONGEST)
-        return collate(case((_is(self.json, "string", "boolean"), text), (_is(self.json, "number"), "")), "C")
+    # What is no list has two keys in an order, a number and words: so numbers come before texts, and both keys are null
+    # for what has no place. One index serves the order, and ranges of numbers.
 
     @property
     def number(self) -> Sql:
-        """The number that it is; else null."""
-        return case((_is(self.json, "number"), cast(self.json, Numeric)))
+        """The number that it is; beyond all numbers for a text or a boolean; else null."""
+        return case(
+            (_is(self.json, "number"), cast(self.json, Numeric)), (_is(self.json, "string", "boolean"), _BEYOND)
+        )
+
+    @property
+    def words(self) -> Sql:
+        """The text that it is, cut off at `LONGEST`, or `true` or `false`; else null."""
+        text = case((_is(self.json, "string", "boolean"), func.left(_text(self.json), LONGEST)))
+        return collate(text, "C")
 
     def _some(self, holds: Callable[[Value], Condition]) -> Condition:
         item = func.jsonb_array_elements(case((self.is_list, self.json)), type_=JSONB).column_valued("item")

@@ -11,7 +11,9 @@ from collections.abc import Container
 from db.rules.entities import entity_of, is_of_kubernetes
 from db.rules.findings import Findings
 from db.rules.placeholders import Include, Placeholders
-from db.rules.records import Finding, Reading, Record
+from db.rules.records import Finding, Json, Reading, Record
+from db.rules.scalars import BrokenRuleError
+from db.rules.values import check_value
 from db.rules.yaml import Chunk, Document, YamlError, parse, split
 
 RULES = {
@@ -81,6 +83,18 @@ def read(text: bytes, *, include: Include, kinds: Container[str] | None = None) 
     except YamlError as error:
         return Reading(documents=1, rejected=1, findings=[_finding(error, None)])
     return file.reading
+
+
+def read_value(value: Json, *, kinds: Container[str] | None = None) -> Reading:
+    """What one document says that came as a value, not as text: as `read`, without placeholders. Never raises."""
+    try:
+        check_value(value)
+    except BrokenRuleError as error:
+        return Reading(documents=1, rejected=1, findings=[Finding(error.rule, "ERROR", error.message, 1, 1)])
+    document = Document(value, line=1, size=0, _lines={})
+    findings = Findings(document, 1)
+    record = entity_of(document, 1, findings, None, kinds)
+    return Reading(documents=1, records=[record] if record else [], rejected=0 if record else 1, findings=findings.all)
 
 
 class _File:

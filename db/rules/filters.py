@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from db.rules.pointers import Pointer
 from db.rules.refs import Ref
+from db.rules.search import SearchText
 
 MAX_STEPS = 10
 """The most steps that a closure follows."""
@@ -196,7 +197,7 @@ class EntityFilter:
     depends_on: ClosureFilter | None = asks("Depends on this entity, directly or in so many steps.")
     dependency_of: ClosureFilter | None = asks("Is a dependency of this entity, directly or in so many steps.")
     has_problem: bool | None = asks("Has a problem, or has none.")
-    text: str | None = asks(
+    text: SearchText | None = asks(
         "Every word of this is in its name, title, description or tags, or nearly so: as `search` finds it."
     )
     created_at: DateTimeFilter | None = asks("When it first came into the catalog.")

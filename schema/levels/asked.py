@@ -115,6 +115,20 @@ def everything(hint: Any, parameter: Parameter, within: tuple[type, ...] = ()) -
     return parameter(Leaf(_plain_type(hint)).sql_type)
 
 
+def otherwise(hint: Any) -> list[Any]:
+    """What an argument of this type may be besides, as far as that decides the text of SQL.
+
+    It may be absent, which comes first, or another boolean or enum than in `everything`.
+    """
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    parts = typing.get_args(hint) if union else (hint,)
+    absent = [None] if types.NoneType in parts else []
+    kind = next(part for part in parts if part is not types.NoneType)
+    if kind is bool:
+        return [*absent, False]
+    return [*absent, *list(kind)[1:]] if isinstance(kind, type) and issubclass(kind, Enum) else absent
+
+
 def _plain_type(type_: Any) -> type:
     return type_ if type_ in _SQL_TYPES else str
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, is_abstract_type
+from sqlalchemy import Select
 
 from schema.levels.edge import ConnectionField, DerivedField, EdgeField, PartField, ValueField, needs_of
 from schema.levels.tables import TYPE
@@ -32,10 +33,15 @@ def check(schema: strawberry.Schema) -> None:
 
 def _check_edge(graph: GraphQLSchema, name: str, field: GraphQLField, edge: EdgeField) -> None:
     body = f"{name}: {edge.body.__module__.rpartition('.')[2]}.{edge.body.__qualname__}"
-    try:
-        query = edge.with_everything()
-    except Exception as error:
-        raise SchemaMistakeError(f"{body} fails: {error}{_hint(error)}") from error
+    for title, arguments in edge.tries():
+        try:
+            query = edge.select(**arguments)
+        except Exception as error:
+            raise SchemaMistakeError(f"{body}{title} fails: {error}{_hint(error)}") from error
+        _check_query(graph, f"{body}{title}", field, edge, query)
+
+
+def _check_query(graph: GraphQLSchema, body: str, field: GraphQLField, edge: EdgeField, query: Select[Any]) -> None:
     if edge.is_single and (table := gives_several(query)):
         raise SchemaMistakeError(f"{body} may give several rows of {table!r}: bind a unique key, or limit it to one.")
     if isinstance(edge, ValueField):
@@ -49,7 +55,7 @@ def _check_edge(graph: GraphQLSchema, name: str, field: GraphQLField, edge: Edge
     for type_ in graph.get_possible_types(rows) if is_abstract_type(rows) else [rows]:
         needed |= dict(_needed(type_))
     for column, whose in needed.items():
-        if column not in edge.columns:
+        if column not in query.selected_columns:
             raise SchemaMistakeError(f"{body} gives no column {column!r}, which {whose} needs.")
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -44,7 +44,7 @@ from db.tables import metadata
 from schema.errors import BadUserInput, gone_meanwhile
 from schema.inputs import DESCRIPTIONS, Cursor, arguments_of, graphql_name, graphql_type
 from schema.levels import alone
-from schema.levels.asked import Asked, Parameter, everything, put_together, taken_apart
+from schema.levels.asked import Asked, Parameter, everything, otherwise, put_together, taken_apart
 from schema.levels.reading import Reader
 from schema.paging import PageRequest, page_request
 
@@ -172,21 +172,33 @@ class EdgeField(StrawberryField):
         if self.parent is None:
             return {}
         columns = Columns(self.parent)
-        self.with_everything(columns)
+        for _, arguments in self.tries():
+            self.select(columns, **arguments)
         return columns.read
 
     @cached_property
     def columns(self) -> dict[str, TypeEngine[Any]]:
         """The columns that it gives, with their types."""
-        return {str(column.key): column.type for column in self.with_everything().selected_columns}
+        _, arguments = next(self.tries())
+        return {str(column.key): column.type for column in self.select(**arguments).selected_columns}
 
-    def with_everything(self, parent: Any = None) -> Select[Any]:
-        """The body's Select with all arguments given: what it does with them is seen before anybody asks."""
+    def tries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Arguments for the body, by which is seen what it does with them before anybody asks; each try has a title.
+
+        They are all given at first, then each one is absent, or another boolean or enum, and then all are so.
+        """
 
         def parameter(type_: TypeEngine[Any]) -> Any:
             return bindparam(None, None, type_)
 
-        return self.select(parent, **{name: everything(hint, parameter) for name, hint in self._own.items()})
+        given = {name: everything(hint, parameter) for name, hint in self._own.items()}
+        others = {name: values for name, hint in self._own.items() if (values := otherwise(hint))}
+        yield "", given
+        for name, values in others.items():
+            for value in values:
+                yield f" with {name}={value!r}", {**given, name: value}
+        if len(others) > 1:
+            yield " without arguments", {**given, **{name: values[0] for name, values in others.items()}}
 
     def select(self, parent: Any = None, **arguments: Any) -> Select[Any]:
         """The body's Select, for a parent with these columns."""

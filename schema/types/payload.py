@@ -5,6 +5,8 @@ from typing import Self
 
 import strawberry
 
+from schema.scalars import EntityRef
+from schema.types.entity import Entity
 from schema.types.source import Source
 
 
@@ -24,6 +26,15 @@ class UserError:
     code: UserErrorCode = strawberry.field(description="The sort of error.")
     message: str = strawberry.field(description="A sentence for people.")
     field: str | None = strawberry.field(description="The field of the input that it is about.", default=None)
+
+
+@strawberry.type(description="What came of a mutation of an entity.")
+class EntityPayload:
+    """An entity, or why nothing was done."""
+
+    entity_ref: EntityRef | None = strawberry.field(description="The entity that was written, or was to be, if known.")
+    entity: Entity | None = strawberry.field(description="The entity as it is now; null where it is not there.")
+    user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")
 
 
 @strawberry.type(description="What came of a mutation of a source.")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.operation import Operations
 from db.reading import Reads
-from schema.context import Context
+from schema.context import Context, Writes
 from schema.limits import Limits
 from schema.live import Live
 
@@ -52,7 +52,8 @@ class Graph:
                 yield answer.data
 
     def _context(self) -> Context:
-        return Context(reads=self.reads, request_id="test", live=self.live)
+        writes = Writes(self.engine, cast("Any", None))  # no source is declared here
+        return Context(reads=self.reads, request_id="test", live=self.live, writes=writes)
 
     async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any], int]:
         """The data, the errors, and how many SQL statements they took."""

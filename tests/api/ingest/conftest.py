@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from db.engine import create_engine
 from tests.ingesting import ANN, Catalog, Tree
+from tests.pages import Site, serving
 
 
 @pytest.fixture
@@ -25,3 +26,10 @@ def tree(tmp_path: Path) -> Tree:
     tree = Tree(tmp_path / "tree")
     tree.write("people.yaml", ANN)
     return tree
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web site on this machine, without pages."""
+    with serving() as site:
+        yield site

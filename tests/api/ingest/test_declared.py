@@ -200,7 +200,7 @@ hosts:
         ("sources: [", "1: "),
         ("a: 1\n---\nb: 2\n", " it must hold one YAML document, and has 2"),
         ("sources: {}\n", "1: sources: must be a valid list"),
-        ("- folder: a\n", "1: must be a valid dictionary or instance of _File"),
+        ("- folder: a\n", "1: must be a mapping"),
         ("sources:\n  - url: https://ada:pw@example.com/a.yaml\n", "2: sources[0].url: a URL must not hold a user name"),
         ("sources:\n  - {folder: a, every: 31d}\n", "2: sources[0].every: must be at most 30d"),
     ],

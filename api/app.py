@@ -29,6 +29,7 @@ from api.operation import Operations
 from api.settings import Settings
 from api.sources import sources_of
 from api.websocket import GraphQLSocket
+from api.workers.indexing import index_paths
 from api.workers.retention import forget_old_changes
 from api.workers.sources import CONNECTIONS, SourceWorker
 from api.workers.watching import Watcher
@@ -153,6 +154,7 @@ def _lifespan(
             live.run(),
             forget_old_changes(engine, days=settings.change_retention),
             _read_sources(settings, sources),
+            _index_paths(settings),
         )
         workers = [asyncio.create_task(_once_started(state, each)) for each in work]
         reaching = None
@@ -169,6 +171,15 @@ def _lifespan(
             await engine.dispose()
 
     return lifespan
+
+
+async def _index_paths(settings: Settings) -> None:
+    """Index the paths of the settings, on connections that nobody else waits for."""
+    engine = engine_of(settings, connections=2, patient=True)
+    try:
+        await index_paths(engine, settings.indexed_paths)
+    finally:
+        await engine.dispose()
 
 
 async def _read_sources(settings: Settings, sources: Sources) -> None:
@@ -199,6 +210,7 @@ async def _reach(state: State, on_start: Startup) -> bool:
         await check_server(engine)
         await revisions.upgrade(engine)
         await on_start(engine)
+        await state["live"].look()
     except Exception as error:
         if failure_of(error) != "unavailable":
             raise

@@ -84,12 +84,15 @@ def _url_of(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-def engine_of(settings: Settings, *, connections: int | None = None) -> AsyncEngine:
-    """An engine for settings that name a database: for writing, and for whatever no client asks."""
+def engine_of(settings: Settings, *, connections: int | None = None, patient: bool = False) -> AsyncEngine:
+    """An engine for settings that name a database: for writing, and for whatever no client asks.
+
+    With `patient` a statement takes as long as it needs.
+    """
     return create_engine(
         _url_of(settings),
         pool_size=connections or min(settings.pool_size, _WRITERS),
         pool_timeout=settings.pool_timeout,
-        statement_timeout=settings.statement_timeout,
+        statement_timeout=0 if patient else settings.statement_timeout,
         pgbouncer=settings.pgbouncer,
     )

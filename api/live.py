@@ -69,6 +69,10 @@ class LiveFeed:
         """The canonical refs of who owns what is in the tree of each group, as of a position or later."""
         return {group: await self._once((position, group), partial(self._tree, group)) for group in groups}
 
+    async def look(self) -> None:
+        """Look at the end of the log, so that followers know where to begin. Raises what `Reads.fetch` does."""
+        self._move(await changes.last_position(self._fetch))
+
     async def run(self) -> None:
         """Follow the log until cancelled, over all outages."""
         while True:

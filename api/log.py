@@ -239,7 +239,7 @@ class _Socket:
         self._send = send
         self._identity = identity
         self._accepted = False
-        self.code = CLIENT_GONE  # until it is accepted, the status of the handshake; then that of RFC 6455
+        self.code = CLIENT_GONE  # a status until the handshake is done, then a code of RFC 6455
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -249,7 +249,7 @@ class _Socket:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
-            self._accepted = True
+            self._accepted, self.code = True, 1006
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._identity.encode())]
         elif message["type"] == "websocket.close":
             self.code = message["code"] if self._accepted else HTTPStatus.FORBIDDEN.value

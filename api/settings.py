@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from pydantic_core import ErrorDetails
 
 from db.engine import connection_url
+from db.rules.pointers import Pointer
 
 PREFIX = "CATALOGRAPH_"
 _WITHOUT_PREFIX = ("database_url", "database_listen_url")
@@ -51,9 +52,14 @@ def _folders(value: str | tuple[Path, ...]) -> tuple[Path, ...]:
     return tuple(Path(os.path.realpath(folder)) for folder in folders)
 
 
+def _pointers(value: str | tuple[Pointer, ...]) -> tuple[Pointer, ...]:
+    return tuple(Pointer.parse(part.strip()) for part in value.split(",")) if isinstance(value, str) else value
+
+
 FolderPath = Annotated[Path, BeforeValidator(_under_home)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
+Pointers = Annotated[tuple[Pointer, ...], BeforeValidator(_pointers), Field(max_length=20)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -78,6 +84,12 @@ class Settings(BaseModel):
         le=36_500,
         description="How long the log of changes is kept, in days: as far as history goes back, and as long as a "
         "subscriber may be away and go on where it was.",
+    )
+    indexed_paths: Pointers = Field(
+        default=(),
+        description="Paths into documents that clients filter or order by, with commas between them: "
+        "`/spec/tier,/spec/profile/email`; at most 20. Each has four indexes, made while the server runs. A "
+        "filter or an order by any other path may read every document, and costs ten times as much.",
     )
     data_dir: FolderPath = Field(
         default=Path("~/.local/share/catalograph"),

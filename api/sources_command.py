@@ -31,7 +31,7 @@ T = TypeVar("T")
 @click.group(invoke_without_command=True)
 @click.pass_context
 def sources(context: click.Context) -> None:
-    """List the sources of the catalog, with their last and their next run."""
+    """List the sources, read one now, or remove one. Without a command: the list."""
     if context.invoked_subcommand is None:
         _print_all(_with_database(lambda engine, _: _all(engine)))
 
@@ -57,9 +57,9 @@ def delete(name: str, *, yes: bool) -> None:
     """Remove the source NAME with all its entities. One that settings declare comes back with the next start."""
     entities = _with_database(lambda engine, _: _count(engine, name))
     if not yes:
-        click.confirm(f"Remove {name} with its {entities:,} entities?", abort=True)
+        click.confirm(f"Remove {name} and {_entities(entities)} in it?", abort=True)
     removed = _with_database(lambda engine, _: _remove(engine, name))
-    click.echo(f"{name} is removed, with {removed:,} entities.")
+    click.echo(f"{name} is removed, and {_entities(removed)} with it.")
 
 
 def _with_database(work: Callable[[AsyncEngine, Sources], Awaitable[T]]) -> T:
@@ -136,9 +136,14 @@ def _print_all(found: list[Listed]) -> None:
             _when(one.last_run_at),
             _when(one.next_run_at),
         )
-        if one.error:
-            table.add_row(f"  {one.error}", style="yellow")
     Console().print(table)
+    for one in found:
+        if one.error:
+            click.secho(f"{one.name}: {one.error}", fg="yellow")
+
+
+def _entities(number: int) -> str:
+    return "1 entity" if number == 1 else f"{number:,} entities"
 
 
 def _when(instant: datetime | None) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import structlog
 from graphql import ExecutionResult, OperationType
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from api.answers import refusal, told
 from api.contexts import Contexts, MakeContext
@@ -112,7 +112,7 @@ class _Connection:
             closing = await self._closing()
         finally:
             await ended(*self._running.values())
-        with suppress(WebSocketDisconnect):
+        with suppress(WebSocketDisconnect, WebSocketDisconnected):
             if closing:
                 await self._socket.close(closing.code, closing.reason)
 
@@ -255,7 +255,10 @@ class _Connection:
         """Send a message when it is its turn. Raises WebSocketDisconnect."""
         text = jsonb.encode_text(message)
         async with self._turn:
-            await self._socket.send({"type": "websocket.send", "text": text})
+            try:
+                await self._socket.send({"type": "websocket.send", "text": text})
+            except WebSocketDisconnected:  # Starlette's word for it after the first time
+                raise WebSocketDisconnect(1006) from None
 
     async def _finish(self) -> None:
         """Wait for the operations that have an end."""

@@ -9,6 +9,7 @@ leaves none behind. Taken in this order, they cannot deadlock:
     changes:catalog    the last step before commit, so that positions in the change log are in the order of commits
 
     forgetting         one process at a time forgets old changes; it takes no other
+    indexes            one process at a time makes the indexes of paths; it takes no other
 
 Readers take none of them.
 """
@@ -22,6 +23,7 @@ REVISIONS = "revisions"
 CATALOG = "catalog"
 CHANGES = "changes:catalog"
 FORGETTING = "forgetting"
+INDEXES = "indexes"
 
 
 def of_source(name: str) -> str:

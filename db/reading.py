@@ -96,9 +96,10 @@ class Reads:
     ) -> list[asyncpg.Record]:
         """All rows of the statement `text`, whose $1, $2, ... are `values`, in a transaction of its own.
 
-        A `varying` statement is planned for its values, each time. Rows that are `named` are `Row`s; plain ones take
-        less time. Any other has its LIMIT in the text: for one that is
-        a parameter Postgres plans as if a tenth of all rows were wanted.
+        One that is `varying` is planned for its values, each time. Any other is planned once, for all values, and has
+        its LIMIT in the text: for a LIMIT that is a parameter Postgres plans as if a tenth of all rows were wanted.
+
+        Rows that are `named` are `Row`s; plain ones take less time.
 
         Columns of JSON come decoded, and parameters of JSON are encoded; times are aware.
 

@@ -150,6 +150,8 @@ entity = Table(
     Index("entity_by_domain", "domain_id", "sort_name", "id"),
     Index("entity_by_parent", "parent_id", "sort_name", "id"),
     Index("entity_by_source", "source_id", "location"),
+    Index("entity_by_created_at", "created_at", "sort_name", "id"),
+    Index("entity_by_type_created_at", "graph_type", "created_at", "sort_name", "id"),
     Index("entity_by_updated_at", "updated_at", "sort_name", "id"),
     Index("entity_by_type_updated_at", "graph_type", "updated_at", "sort_name", "id"),
     Index("entity_by_kind", "kind", "sort_name", "id"),
@@ -175,6 +177,8 @@ document = Table(
     Column("entity_id", ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("metadata", JSONB, nullable=False),
     Column("spec", JSONB, nullable=False),
+    Index("document_by_label", text("(metadata -> 'labels')"), postgresql_using="gin"),
+    Index("document_by_annotation", text("(metadata -> 'annotations')"), postgresql_using="gin"),
 )
 
 relation = Table(

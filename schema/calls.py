@@ -20,6 +20,11 @@ from schema.levels import alone
 from schema.levels.edge import NONE, Descriptions, argument
 
 
+def call(function: Callable[..., Awaitable[Any]], description: str, *, arguments: Descriptions = NONE) -> Any:
+    """A field of the query root: `function` gives its value."""
+    return CallField(function, description, arguments=arguments)
+
+
 def stream(function: Callable[..., AsyncIterator[Any]], description: str, *, arguments: Descriptions = NONE) -> Any:
     """A field of the subscription root: `function` gives its events."""
     return CallField(function, description, arguments=arguments, is_subscription=True)

@@ -9,7 +9,7 @@ from typing import Any
 from aiodataloader import DataLoader
 from sqlalchemy import ARRAY, Select, Text, bindparam
 
-from db.queries import changes, entities, problems, sources
+from db.queries import changes, entities, neighbourhoods, problems, sources
 from db.reading import Row
 from schema.ids import Sort
 from schema.levels.reading import Reader, compiled
@@ -27,6 +27,7 @@ class Loaders:
         self.source_by_name = KeyedLoader(reader, sources.by_names, "name")
         self.problem_by_key = KeyedLoader(reader, problems.by_keys, "key")
         self.change_by_position = KeyedLoader(reader, changes.by_positions, "key")
+        self.neighbourhood_by_key = KeyedLoader(reader, neighbourhoods.by_keys, "key")
         self.node = {
             Sort.ENTITY: self.entity_by_ref,
             Sort.SOURCE: self.source_by_name,

@@ -7,6 +7,7 @@ import strawberry
 
 from db.queries import changes as change_queries
 from db.queries import entities as entity_queries
+from db.queries import paths as path_queries
 from db.queries import problems as problem_queries
 from db.queries import search as search_queries
 from db.queries import sources as source_queries
@@ -14,13 +15,16 @@ from db.queries.keyset import Key
 from db.rules.filters import OrderDirection
 from db.rules.refs import Ref
 from schema import ids as node_ids
+from schema.calls import call
 from schema.context import Context
 from schema.inputs import bounded, value_of
+from schema.levels.alone import answer
 from schema.levels.edge import connection, edge
 from schema.scalars import EntityRef
 from schema.types.api import API, APIConnection
 from schema.types.component import Component, ComponentConnection
-from schema.types.entity import ChangeConnection, Entity, EntityConnection, ProblemConnection
+from schema.types.entity import ChangeConnection, Entity, EntityConnection, ProblemConnection, Relation
+from schema.types.facet import Facet, facets_of_entities
 from schema.types.node import Node
 from schema.types.owner import Group, GroupConnection, User, UserConnection
 from schema.types.resource import Resource, ResourceConnection
@@ -58,6 +62,12 @@ async def _entities_by_ref(
 ) -> Any:
     wanted = value_of(tuple[Ref, ...], refs, name="refs")
     return await info.context.loaders.entity_by_ref.load_many(str(ref) for ref in wanted)
+
+
+async def _path(context: Context, *, from_: Ref, to: Ref, max_depth: int = 6) -> list[Any] | None:
+    if from_ == to:
+        return []
+    return await answer(path_queries.shortest, context.reader, start=from_, end=to, max_depth=max_depth) or None
 
 
 def _live_cursor(info: Info) -> str:
@@ -103,6 +113,18 @@ class Query:
         "What mentions every word of a text in its name, title, tags or description, the best first.",
         order=(Key("rank", OrderDirection.DESC), "sort_name", "id"),
         arguments={"text": "1 to 10 words, 256 characters at most. One that is found nowhere may be misspelt."},
+    )
+    facets: list[Facet] = facets_of_entities(
+        "How many entities there are of each kind, owner, tag, ..., of all that match."
+    )
+    path: list[Relation] | None = call(
+        _path,
+        "A shortest way over relations of any type, as relations in order; null where there is none so short.",
+        arguments={
+            "from_": "Where it starts, with its kind.",
+            "to": "Where it ends, with its kind. Where that is the start, the way is empty.",
+            "max_depth": "How many relations it may have: 1 to 10. Around either end 10,000 entities are looked at.",
+        },
     )
     live_cursor: str = strawberry.field(
         resolver=_live_cursor,

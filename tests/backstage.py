@@ -225,7 +225,7 @@ class Backstage:
         for each in self._by_uid.values():
             for field_, kind, type_, inverse in _LINKS.get(each["kind"], ()):
                 value = each["spec"].get(field_) or []
-                for text in [value] if isinstance(value, str) else value:
+                for text in [value] if isinstance(value, str) else value if isinstance(value, list) else ():
                     target = _canonical(text, kind, each["metadata"].get("namespace", "default"))
                     relations.setdefault(ref_of(each), set()).add((type_, target))
                     relations.setdefault(target, set()).add((inverse, ref_of(each)))

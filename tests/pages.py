@@ -76,7 +76,9 @@ def serving() -> Iterator[Site]:
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            site.requests.append(Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            site.requests.append(
+                Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            )
             page = site.pages.get(self.path, Reply(status=404))
             if not isinstance(page, Reply):
                 self.close_connection = True

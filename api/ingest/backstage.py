@@ -8,6 +8,7 @@ null for what there is not.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -56,8 +57,8 @@ class BackstageSource(Source):
     full: bool = False  # fetch all entities anew, whatever their etags say
 
 
-class TooLargeError(Exception):
-    """More than one answer may hold."""
+class TooLargeError(SourceError):
+    """An answer that is larger than any may be."""
 
 
 class Backstage:
@@ -114,7 +115,7 @@ class Backstage:
 
         def ask() -> Answer:
             url = f"{self.root}/{path}"
-            return self._web.open(method, url, headers=headers, content=content, most=2 * _MOST_BYTES)
+            return self._web.open(method, url, headers=headers, content=content, most=sys.maxsize)
 
         content = self._tried(ask)
         self.received += len(content)
@@ -156,7 +157,7 @@ def _content(answer: Answer) -> bytes:
         for chunk in answer.chunks:
             content += chunk
             if len(content) > _MOST_BYTES:
-                raise TooLargeError
+                raise TooLargeError(f"{shown(answer.url)}: its answer has more than {_MOST_BYTES:,} bytes")
     finally:
         answer.close()
     return bytes(content)

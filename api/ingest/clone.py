@@ -51,8 +51,8 @@ def fetched(url: str, ref: Ref, folder: Path, hosts: Iterable[Host], opened: Exi
     with in_words(f"{place}: it cannot be fetched"):
         opened.enter_context(_alone(folder))
         repository = opened.enter_context(closing(_clone(folder)))
-        with Web(hosts) as web:
-            _Client(web, url).fetch("", repository, determine_wants=wants, depth=1)
+        web = opened.enter_context(Web(hosts))
+        _Client(web, url).fetch("", repository, determine_wants=wants, depth=1)
         repository.refs[_READ] = wanted[0]
     return repository, wanted[0]
 
@@ -144,10 +144,13 @@ def _clone(folder: Path) -> Repo:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process has the clone."""
+    """Raises SourceError while another process has the clone, which another catalog may have asked for."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SourceError(f"{folder}: another process reads this clone") from error
         yield
 
 

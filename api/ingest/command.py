@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import click
 import orjson
@@ -14,11 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import log
 from api.database import database, engine_of, in_plain_words
-from api.ingest.files import FileSource, SourceError
+from api.ingest.declarations import Access, Readable
+from api.ingest.errors import SourceError
+from api.ingest.files import FileSource
+from api.ingest.git import GitSource
 from api.ingest.run import OnProgress, RemovalsHeldError, Report
 from api.ingest.run import ingest as run
 from api.ingest.terminal import progress_bar, show, show_failure
+from api.ingest.url import UrlSource, host_read_for
 from api.settings import Settings
+from api.sources import sources_of
 from db import revisions
 from db.engine import check_server, failure_of
 from db.rules.allowed import UNTRUSTED, AllowedKinds
@@ -67,20 +73,23 @@ def ingest(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Read catalog-info.yaml files into the catalog: files, folders, or globs in quotes.
+    """Read catalog-info.yaml files into the catalog: files, folders, globs in quotes, git repositories, URLs.
 
     Each PATH is a source of its own: what it does not declare any more is removed.
     """
     if name is not None and len(paths) > 1:
         raise click.UsageError("--source names one source, and each path is one. A glob needs quotes: 'teams/*.yaml'.")
     allowed = kinds or (UNTRUSTED if untrusted else None)
-    found = [_found(path, name=name, trusted=not untrusted, kinds=allowed) for path in paths]
+    with _in_plain_words():
+        settings = _settings()
+        access = sources_of(settings).access
+    found = [_found(path, access, name=name, trusted=not untrusted, kinds=allowed) for path in paths]
     _refuse_shared_names(paths, found)
     outcomes: list[Outcome] = [each for each in found if isinstance(each, Failure)]
     if len(outcomes) < len(found):
-        with _in_plain_words(), progress_bar() as on_progress, database(_settings()) as settings:
+        with _in_plain_words(), progress_bar() as on_progress, database(settings) as there:
             ingesting = _ingest_all(
-                engine_of(settings), found, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
+                engine_of(there), found, dry_run=dry_run, allow_removals=allow_removals, on_progress=on_progress
             )
             outcomes = asyncio.run(ingesting)
     if as_json:
@@ -100,18 +109,43 @@ def _settings() -> Settings:
     return settings
 
 
-def _found(path: str, *, name: str | None, trusted: bool, kinds: AllowedKinds | None) -> FileSource | Failure:
+def _found(
+    path: str, access: Access, *, name: str | None, trusted: bool, kinds: AllowedKinds | None
+) -> Readable | Failure:
     try:
-        return FileSource.at(path, name=name, trusted=trusted, kinds=kinds)
+        return _source_at(path, access, name=name, trusted=trusted, kinds=kinds)
     except SourceError as error:
         return Failure(name or path, str(error))
 
 
-def _refuse_shared_names(paths: Sequence[str], found: Sequence[FileSource | Failure]) -> None:
+def _source_at(path: str, access: Access, *, name: str | None, trusted: bool, kinds: AllowedKinds | None) -> Readable:
+    """What a path or a URL stands for. Raises SourceError."""
+    if "://" in path:
+        # Who types a URL means it, wherever it leads; what it redirects to must be listed.
+        hosts = access.with_own(host_read_for(path), private=True, token=None)
+        if not path.endswith(".git"):
+            return UrlSource(name=name or path, trusted=trusted, kinds=kinds, url=path, hosts=hosts)
+    elif _is_bare(path):
+        hosts = access.hosts
+    else:
+        return FileSource.at(path, name=name, trusted=trusted, kinds=kinds, hosts=access.hosts)
+    own_name = path if "://" in path else os.path.realpath(path)
+    return GitSource(
+        name=name or own_name, trusted=trusted, kinds=kinds, repository=path, clones=access.clones, hosts=hosts
+    )
+
+
+def _is_bare(path: str) -> bool:
+    """Whether a folder is a git repository without files, as a server has it."""
+    folder = Path(path)
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
+def _refuse_shared_names(paths: Sequence[str], found: Sequence[Readable | Failure]) -> None:
     """Raise a UsageError where two paths are one source: each run would remove what the other declares."""
     path_by_name: dict[str, str] = {}
     for path, source in zip(paths, found, strict=True):
-        if not isinstance(source, FileSource):
+        if isinstance(source, Failure):
             continue
         if source.name in path_by_name:
             raise click.UsageError(
@@ -123,7 +157,7 @@ def _refuse_shared_names(paths: Sequence[str], found: Sequence[FileSource | Fail
 
 async def _ingest_all(
     engine: AsyncEngine,
-    found: Sequence[FileSource | Failure],
+    found: Sequence[Readable | Failure],
     *,
     dry_run: bool,
     allow_removals: bool,

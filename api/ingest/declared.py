@@ -132,8 +132,11 @@ def _document(file: Path) -> Document:
 
 
 def _content(file: Path, document: Document) -> _File:
+    value = document.value
+    if isinstance(value, dict):  # a key of which all items are comments is as if absent
+        value = {key: items for key, items in value.items() if items is not None}
     try:
-        return _File.model_validate(document.value, context={"base": file.parent})
+        return _File.model_validate(value, context={"base": file.parent})
     except ValidationError as error:
         raise _error(file, document, map(_problem, error.errors(include_url=False))) from None
 

@@ -3,6 +3,7 @@
 SourceError          a source that is not there, or leads to nothing: its run fails
 └─ WebError          a URL that gives nothing (`api.ingest.web`)
 UnreadableError      one file that gives nothing: a problem of it, and what it gave before stays
+├─ MissingError      a page that is not there, for which a Location may say that this is fine
 ├─ OutsideError      it is not inside the root
 └─ ShutError         it does not open now, but may well be there
 """
@@ -16,6 +17,10 @@ class SourceError(Exception):
 
 class UnreadableError(Exception):
     """A file that cannot be read, and why, without its name."""
+
+
+class MissingError(UnreadableError):
+    """A page that is not there."""
 
 
 class OutsideError(UnreadableError):

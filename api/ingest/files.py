@@ -6,6 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -67,7 +68,7 @@ class FileSource(TreeSource):
             pattern=pattern or found.name,
         )
 
-    def open(self) -> Folder:
+    def open(self, opened: ExitStack) -> Folder:
         """As `TreeSource`."""
         return Folder(self.root, self.pattern, alone=self.type == "file")
 

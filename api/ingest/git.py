@@ -46,16 +46,11 @@ class GitSource(TreeSource):
     pattern: str = "**"  # which files, relative to the repository's root
     clones: Path  # folder for what is fetched from URLs
 
-    def open(self) -> FileTree:
+    def open(self, opened: ExitStack) -> FileTree:
         """As `TreeSource`. Fetches what is new where the repository is behind a URL."""
         if _ELSEWHERE.match(self.repository) and not _URL.match(self.repository):
             raise SourceError(f"{shown(self.repository)}: a repository is read from a path or over https, not over ssh")
-        opened = ExitStack()
-        try:
-            return self._behind_url(opened) if _URL.match(self.repository) else self._on_disk(opened)
-        except BaseException:
-            opened.close()
-            raise
+        return self._behind_url(opened) if _URL.match(self.repository) else self._on_disk(opened)
 
     def _behind_url(self, opened: ExitStack) -> CommitTree:
         # Of its own for each source: two that want other branches must not fetch into one.
@@ -66,7 +61,7 @@ class GitSource(TreeSource):
         def make_anew() -> None:
             rmtree(folder, ignore_errors=True)
 
-        return CommitTree(shown(self.repository), repository, commit, self.pattern, opened, damaged=make_anew)
+        return CommitTree(shown(self.repository), repository, commit, self.pattern, damaged=make_anew)
 
     def _on_disk(self, opened: ExitStack) -> FileTree:
         root = Path(self.repository).resolve()
@@ -75,9 +70,9 @@ class GitSource(TreeSource):
         with in_words(f"{root}: it is no git repository, or a damaged one"):
             repository = opened.enter_context(Repo(str(root)))
             commit = _commit_at(repository, self._ref)
-        committed = commit and CommitTree(str(root), repository, commit, self.pattern, opened)
+        committed = commit and CommitTree(str(root), repository, commit, self.pattern)
         if not repository.bare and self.branch is None:
-            return WorkingCopy(root, self.pattern, committed or None, opened)
+            return WorkingCopy(root, self.pattern, committed or None)
         if not committed:
             raise SourceError(f"{root}: it has no branch {self.branch}" if self.branch else f"{root}: it has no commit")
         return committed
@@ -96,14 +91,12 @@ class CommitTree(FileTree):
         repository: Repo,
         commit: ObjectID,
         pattern: str,
-        opened: ExitStack,
         *,
         damaged: Callable[[], None] = lambda: None,
     ) -> None:
-        """`opened` is closed with the tree; `damaged` is called when an object is. Raises SourceError for no commit."""
+        """`damaged` is called when an object is. Raises SourceError for what is no commit."""
         super().__init__(place, pattern)
         self._repository = repository
-        self._opened = opened
         self._damaged = damaged
         self._trees: dict[ObjectID, dict[str, tuple[int, ObjectID]]] = {}
         self._root = self._object(commit, Commit).tree
@@ -159,10 +152,6 @@ class CommitTree(FileTree):
             return False
         return id_ == Blob.from_string(content).get_id(self._repository.object_format)
 
-    def close(self) -> None:
-        """As `Tree`."""
-        self._opened.close()
-
     def _entry(self, parts: Iterable[str]) -> tuple[int, ObjectID]:
         """Mode and id of what a path without links names."""
         mode, id_ = S_IFDIR, self._root
@@ -198,20 +187,15 @@ class CommitTree(FileTree):
 class WorkingCopy(Folder):
     """The files of a working copy as they are, committed or not."""
 
-    def __init__(self, root: Path, pattern: str, head: CommitTree | None, opened: ExitStack) -> None:
-        """`head`: its last commit; None: there is none yet. `opened` is closed with the tree."""
+    def __init__(self, root: Path, pattern: str, head: CommitTree | None) -> None:
+        """`head`: its last commit; None: there is none yet."""
         super().__init__(root, pattern)
         self._head = head
-        self._opened = opened
         self.commit = head.commit if head else None
 
     def commit_of(self, path: str, content: bytes) -> str | None:
         """As `Tree`: of a file that is not as committed, none."""
         return self.commit if self._head and self._head.holds(path, content) else None
-
-    def close(self) -> None:
-        """As `Tree`."""
-        self._opened.close()
 
 
 def _commit_at(repository: Repo, ref: Ref) -> ObjectID | None:

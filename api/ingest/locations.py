@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from api.ingest.errors import ShutError, UnreadableError
 from api.ingest.trees import Found, Tree
@@ -24,11 +25,12 @@ def follow(tree: Tree, file: str, reading: Reading, *, hops: int = 0) -> list[Fo
     for record in reading.records:
         if record.graph_type != "Location":
             continue
+        optional = _is_optional(record.spec)
         for field, target in _targets(record.spec):
             try:
-                found += _resolved(tree, file, target, hops)
+                found += _resolved(tree, file, target, hops, optional=optional)
             except UnreadableError as error:
-                if record.spec.get("presence") != "optional":
+                if not optional:
                     reading.findings.append(_not_followed(record, field, target, error))
     return found
 
@@ -38,10 +40,14 @@ def followed_before(tree: Tree, file: str, spec: dict[str, Json], *, hops: int =
     found: list[Found] = []
     for _, target in _targets(spec):
         try:
-            found += _resolved(tree, file, target, hops)
+            found += _resolved(tree, file, target, hops, optional=_is_optional(spec))
         except UnreadableError:
             continue
     return found
+
+
+def _is_optional(spec: dict[str, Json]) -> bool:
+    return bool(spec.get("presence") == "optional")
 
 
 def _targets(spec: dict[str, Json]) -> Iterator[tuple[str, str]]:
@@ -51,12 +57,12 @@ def _targets(spec: dict[str, Json]) -> Iterator[tuple[str, str]]:
         yield f"spec.targets[{position}]", target
 
 
-def _resolved(tree: Tree, file: str, target: str, hops: int) -> list[Found]:
+def _resolved(tree: Tree, file: str, target: str, hops: int, *, optional: bool) -> list[Found]:
     """The files that a target stands for, or the place that does not open now. Raises UnreadableError for neither."""
     if hops >= MAX_HOPS:
         raise UnreadableError(f"more than {MAX_HOPS} Locations lead to it, one to the next")
     try:
-        return tree.named(file, target)
+        return [replace(found, optional=optional) for found in tree.named(file, target)]
     except ShutError as error:
         return [Found(error.path, error.path, unreadable=str(error))]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files as resources
 from typing import Self
 
-from api.ingest.errors import UnreadableError
+from api.ingest.errors import MissingError, UnreadableError
 from api.ingest.locations import follow, followed_before
 from api.ingest.trees import Found, Tree, TreeSource, storable
 from api.ingest.url import Reach
@@ -42,8 +43,9 @@ class Reader:
         """`known` is what the catalog holds of the source's files."""
         self._source = source
         self._known = known
-        self._opened: Tree | None = None
+        self._opened = ExitStack()
         self._hops: dict[str, int] = {}  # of each file seen: how many Locations led to it
+        self._optional: set[str] = set()
         self._waiting: deque[str] = deque()  # the nearest first, so that the hops are the fewest that lead there
         self._refused: list[StagedFile] = []
         self._locations = _Locations(known.locations)
@@ -55,20 +57,17 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        self._opened.close()
 
     @property
     def commit(self) -> str | None:
         """The commit that is read, where the source has commits; known with the first batch."""
         return self._tree.commit
 
-    @property
+    @cached_property
     def _tree(self) -> Tree:
         """Opened by who reads first, since that may take long."""
-        if self._opened is None:
-            self._opened = Reach(self._source.open(), self._source.hosts)
-        return self._opened
+        return Reach(self._source, self._opened)
 
     def batches(self) -> Iterator[list[StagedFile]]:
         """All files of the source, and those that its Locations point to, each once.
@@ -112,6 +111,8 @@ class Reader:
                 noted += self._locations.kept_by(file, self._tree, hops)
             else:
                 self._waiting.append(each.path)
+                if each.optional:
+                    self._optional.add(each.path)
         self.progress.files = len(self._hops)
 
     def _known_below(self, folder: str) -> list[Found]:
@@ -124,6 +125,8 @@ class Reader:
         try:
             content = self._tree.read(path)
         except UnreadableError as error:
+            if path in self._optional and isinstance(error, MissingError):
+                return StagedFile(path, Reading()), 0
             file, content = _refused(path, _unreadable(str(error))), b""
         else:
             known = self._known.files.get(path) if skip else None

@@ -14,6 +14,7 @@ import posixpath
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePath
@@ -45,6 +46,7 @@ class Found:
     reached: str  # the way to it: another one where that led over a link
     unreadable: str | None = None  # why it is no file to read: a folder that does not open, a link to nowhere
     outside: bool = False  # a link that leads out of the root, and is not followed
+    optional: bool = False  # it may be missing
 
 
 class Tree(Protocol):
@@ -82,10 +84,6 @@ class Tree(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Let go of what is open."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSource(Source, ABC):
@@ -94,8 +92,11 @@ class TreeSource(Source, ABC):
     hosts: tuple[Host, ...] = ()  # that its Locations may point to, beside what is in its own tree
 
     @abstractmethod
-    def open(self) -> Tree:
-        """Its own tree. Blocks. Raises SourceError."""
+    def open(self, opened: ExitStack) -> Tree:
+        """Its own tree; `opened` takes what is to be closed after use. Blocks. Raises SourceError.
+
+        Another thread may close it meanwhile, so that nobody waits for what a source does not send.
+        """
 
 
 class FileTree(ABC):
@@ -165,9 +166,6 @@ class FileTree(ABC):
         if self.is_folder(real):
             raise UnreadableError(f"it is a folder; a glob such as {path.rstrip('/')}/**/*.yaml names the files in it")
         return [Found(real, real)]
-
-    def close(self) -> None:  # noqa: B027 - a folder holds nothing open
-        """As `Tree`."""
 
     def matching(self, folder: str, pattern: str) -> Iterator[Found]:
         """The YAML files below `folder` whose path from there matches; `**` stands for any number of folders, or none.

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urljoin
 
-from api.ingest.errors import UnreadableError
+from api.ingest.errors import MissingError, UnreadableError
 from api.ingest.trees import Found, Tree, TreeSource
 from api.ingest.web import Host, Place, Web, WebError, host_of, shown
 
@@ -22,6 +23,8 @@ MAX_PAGES = 5_000
 
 # A host that gave no answer so often is not asked again in this run: each time may take as long as a page may.
 _MAX_SILENCES = 3
+
+_MISSING = frozenset({404, 410})
 
 # The page of a file, and where the file itself is, as Backstage has it.
 _RAW = (
@@ -48,9 +51,9 @@ class UrlSource(TreeSource):
     type: str = "url"
     url: str
 
-    def open(self) -> Pages:
+    def open(self, opened: ExitStack) -> Pages:
         """As `TreeSource`."""
-        return Pages(self.hosts, self.url)
+        return Pages(self.hosts, opened, self.url)
 
 
 class Pages:
@@ -58,9 +61,10 @@ class Pages:
 
     commit = None
 
-    def __init__(self, hosts: Iterable[Host], url: str | None = None) -> None:
+    def __init__(self, hosts: Iterable[Host], opened: ExitStack, url: str | None = None) -> None:
         """`url`: the source's own page, whose folder is the root; None: no page is the source's own."""
         self._hosts = tuple(hosts)
+        self._opened = opened
         self._url = url and Place.of(url).url
         self._root = self._url and urljoin(raw_url(self._url), ".")
         self._read = 0
@@ -68,7 +72,7 @@ class Pages:
 
     @cached_property
     def _web(self) -> Web:
-        return Web(self._hosts)
+        return self._opened.enter_context(Web(self._hosts))
 
     def find(self) -> list[Found]:
         """As `Tree`: the one page."""
@@ -88,7 +92,7 @@ class Pages:
             self._silences[place.origin] += error.status is None
             if path == self._url:
                 raise
-            raise UnreadableError(str(error)) from error
+            raise (MissingError if error.status in _MISSING else UnreadableError)(str(error)) from error
         if self._root and path != self._url and self.owns(path) and not page.url.startswith(self._root):
             raise UnreadableError(f"it redirects to {shown(page.url)}, which is outside the source's root")
         return page.content
@@ -110,11 +114,6 @@ class Pages:
         """As `Tree`: a URL, or what is relative to one; whether it is there shows when it is read."""
         url = self._beside(file, target)
         return [Found(url, url)]
-
-    def close(self) -> None:
-        """As `Tree`."""
-        if "_web" in self.__dict__:
-            self._web.close()
 
     def _beside(self, file: str, path: str) -> str:
         """The URL that a path in a file means. Raises UnreadableError when its host is not listed."""
@@ -138,9 +137,10 @@ class Pages:
 class Reach:
     """All that the files of a source may reach, as one tree: the source's own, and pages of the listed hosts."""
 
-    def __init__(self, own: Tree, hosts: Iterable[Host]) -> None:
-        self._own = own
-        self._pages = own if isinstance(own, Pages) else Pages(hosts)
+    def __init__(self, source: TreeSource, opened: ExitStack) -> None:
+        """As `TreeSource.open`."""
+        self._own = source.open(opened)
+        self._pages = self._own if isinstance(self._own, Pages) else Pages(source.hosts, opened)
 
     @property
     def commit(self) -> str | None:
@@ -170,11 +170,6 @@ class Reach:
     def named(self, file: str, target: str) -> list[Found]:
         """As `Tree`: only here a file may lead to a page."""
         return self._holding(target if _URL.match(target) else file).named(file, target)
-
-    def close(self) -> None:
-        """As `Tree`."""
-        self._own.close()
-        self._pages.close()
 
     def _holding(self, path: str) -> Tree:
         """A real path has no `//` in it."""

@@ -13,8 +13,8 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Self
@@ -155,7 +155,7 @@ class Web:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; a request that another thread waits for ends with its next byte."""
+        """Close all connections; a request that another thread waits for ends with a WebError."""
         self._deadline.end()
         self._pool.close()
 
@@ -163,7 +163,7 @@ class Web:
         self,
         url: str,
         *,
-        params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+        params: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
         most: int = MAX_BYTES,
     ) -> Page:
@@ -173,7 +173,7 @@ class Web:
         2xx, and for more than `most`.
         """
         if params:
-            url = urldefrag(url).url + ("&" if "?" in url else "?") + urlencode(params if isinstance(params, Mapping) else list(params))
+            url = urldefrag(url).url + ("&" if "?" in url else "?") + urlencode(params)
         return _page(self.open("GET", url, headers=headers, most=most))
 
     def post(self, url: str, json: Json, *, headers: Mapping[str, str] | None = None, most: int = MAX_BYTES) -> Page:
@@ -356,6 +356,8 @@ class _TimedStream(httpcore2.NetworkStream):
         return _TimedStream(secured, self._deadline)
 
     def close(self) -> None:
+        with suppress(OSError):  # wakes a thread that waits for the other side
+            socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
         self._stream.close()
 
     def get_extra_info(self, info: str) -> Any:

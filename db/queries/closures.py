@@ -75,6 +75,11 @@ def is_tree_cut(root: Any, step: Step) -> ColumnElement[bool]:
     return _count(_reached(root, step, MAX_STEPS + 1, most=MAX_NODES + 1)) > _count(_reached(root, step, MAX_STEPS))
 
 
+def around(start: Any, depth: Any, *, most: int) -> Select[Any]:
+    """The ids one to `depth` relations of any type away, the nearest first, at most so many."""
+    return _reached(start, _along_any, depth, most=most)
+
+
 def owners_within(root: Any) -> CompoundSelect[Any]:
     """The owners in the tree of a group: itself, the groups anywhere below it, and the members of all of these."""
     groups = tree(root, along("parentOf")).cte(nesting=True)
@@ -86,6 +91,11 @@ def members_of(groups: Any) -> Select[Any]:
     relation = relations.alias()
     members = select(relation.c.target_id.label("id"))
     return members.where(relation.c.source_id.in_(groups), relation.c.type == "hasMember")
+
+
+def _along_any(id: Any) -> Select[Any]:
+    relation = relations.alias()
+    return select(relation.c.target_id.label("id")).where(relation.c.source_id == id)
 
 
 def _reached(start: Any, step: Step, depth: Any, *, most: int = MAX_NODES) -> Select[Any]:

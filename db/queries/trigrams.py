@@ -29,11 +29,11 @@ def rank(c: Any, text: SearchText) -> ColumnElement[int]:
     more of it the word is.
     """
     ranks = (_rank(c, word) for word in text.words)
-    return cast(reduce(add, ranks) / literal(len(text.words)), Integer)
+    return reduce(add, ranks) // len(text.words)
 
 
 def _rank(c: Any, word: SearchWord) -> ColumnElement[int]:
-    share = 99 * func.length(word.text) / func.length(c.name)
+    share = 99 * func.char_length(word.text) // func.char_length(c.name)
     places = [
         (c.sort_name == func.lower(word.text), literal(1000)),
         (func.starts_with(c.sort_name, func.lower(word.text)), 900 + share),
@@ -60,12 +60,12 @@ def _has_like(c: Any, word: SearchWord) -> list[Condition]:
 def _misspelt(word: SearchWord) -> ColumnElement[str]:
     """The word where no entity has it as it is, else null. It is looked up before any entity is read."""
     known = entities.alias()
-    return case((not_(exists().where(_has(known.c, word))), word.text)).self_group()
+    return case((not_(exists().where(_has(known.c, word))), func.lower(word.text))).self_group()
 
 
 def _finds(word: SearchWord, text: ColumnElement[str]) -> Condition:
     if word.is_short:
-        return literal(word.text, Text).op("<%", is_comparison=True)(text)
+        return func.lower(word.text).op("<%", is_comparison=True)(text)
     return text.like(func.lower(word.pattern))
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Numeric,
-    Select,
     Text,
     and_,
     any_,
@@ -25,8 +24,10 @@ from sqlalchemy import (
     collate,
     func,
     literal_column,
+    not_,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 
@@ -47,20 +48,30 @@ LONGEST = 600
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A field of texts, as tests of it."""
+    """A field of texts, as the tests of it."""
 
     exists: Condition
     equals: Callable[[Wanted], Condition]
     is_one_of: Callable[[Wanted], Condition]  # of an array
-    where: Callable[[Holds], Condition]
+    starts_with: Callable[[Wanted], Condition]
+    contains: Callable[[Wanted], Condition]
 
-    def contains(self, wanted: Wanted) -> Condition:
-        """Whether one contains this."""
-        return self.where(lambda text: func.strpos(text, wanted) > 0)
 
-    def starts_with(self, wanted: Wanted) -> Condition:
-        """Whether one starts with this."""
-        return self.where(lambda text: func.starts_with(text, wanted))
+def _texts(
+    *,
+    exists: Condition,
+    equals: Callable[[Wanted], Condition],
+    is_one_of: Callable[[Wanted], Condition],
+    where: Callable[[Holds], Condition],
+) -> Texts:
+    """A field of texts, of which `where` says whether something holds for one."""
+    return Texts(
+        exists=exists,
+        equals=equals,
+        is_one_of=is_one_of,
+        starts_with=lambda wanted: where(lambda text: func.starts_with(text, wanted)),
+        contains=lambda wanted: where(lambda text: func.strpos(text, wanted) > 0),
+    )
 
 
 def column(text: Sql) -> Texts:
@@ -69,7 +80,7 @@ def column(text: Sql) -> Texts:
     def where(holds: Holds) -> Condition:
         return and_(text.is_not(None), holds(text))
 
-    return Texts(
+    return _texts(
         exists=text.is_not(None),
         equals=lambda wanted: where(lambda text: text == wanted),
         is_one_of=lambda wanted: where(lambda text: text == any_(wanted)),
@@ -80,7 +91,7 @@ def column(text: Sql) -> Texts:
 def items(texts: Sql) -> Texts:
     """The texts in a column of arrays, which is never null."""
     one = func.unnest(texts).column_valued("one")
-    return Texts(
+    return _texts(
         exists=func.cardinality(texts) > 0,
         equals=lambda wanted: _contains(texts, cast(array([wanted]), ARRAY(Word))),
         is_one_of=texts.op("&&", is_comparison=True),
@@ -93,10 +104,10 @@ def entry(document: Any, mapping: str, key: Wanted) -> Texts:
     texts = document.metadata.op("->", return_type=JSONB())(mapping)
     exists = texts.op("?", is_comparison=True)(key)
     text = texts.op("->>", return_type=Word)(key)
-    return Texts(
+    return _texts(
         exists=exists,
         equals=lambda wanted: _contains(texts, func.jsonb_build_object(key, wanted)),
-        is_one_of=lambda wanted: _contains_one_of(texts, wanted, lambda one: func.jsonb_build_object(key, one)),
+        is_one_of=lambda wanted: _contains(texts, any_(func.json_entries(key, wanted, type_=ARRAY(JSONB)))),
         where=lambda holds: and_(exists, holds(text)),
     )
 
@@ -133,11 +144,19 @@ class Value:
     @property
     def texts(self) -> Texts:
         """The texts among the values."""
+
+        def where(holds: Callable[[Value], Condition]) -> Condition:
+            return self._some(lambda one: and_(_is(one.json, "string"), holds(one)))
+
+        def is_one_of(wanted: Wanted) -> Condition:
+            return and_(not_(_is(self.json, "object")), self.json.op("?|", is_comparison=True)(wanted))
+
         return Texts(
-            exists=self._some(lambda one: _is(one.json, "string")),
+            exists=where(lambda _: true()),
             equals=self.equals,
-            is_one_of=lambda wanted: _contains_one_of(self.json, wanted, func.to_jsonb),
-            where=lambda holds: self._some(lambda one: and_(_is(one.json, "string"), holds(_text(one.json)))),
+            is_one_of=is_one_of,
+            starts_with=lambda wanted: where(lambda one: _starts_with(one, wanted)),
+            contains=lambda wanted: where(lambda one: func.strpos(_text(one.json), wanted) > 0),
         )
 
     @property
@@ -150,7 +169,7 @@ class Value:
         return self._some(lambda one: and_(holds(one.number), one.number < _BEYOND))
 
     # What is no list has two keys in an order, a number and words: so numbers come before texts, and both keys are null
-    # for what has no place. One index serves the order, and ranges of numbers.
+    # for what has no place. One index serves the order, ranges of numbers, and texts that start with something.
 
     @property
     def number(self) -> Sql:
@@ -184,12 +203,10 @@ def _text(json: Sql) -> Sql:
     return json.op("#>>", return_type=Word)(literal_column("'{}'"))
 
 
+def _starts_with(value: Value, wanted: Wanted) -> Condition:
+    in_order = and_(value.number == _BEYOND, func.starts_with(value.words, func.left(wanted, LONGEST)))
+    return and_(in_order, func.starts_with(_text(value.json), wanted))
+
+
 def _contains(json: Sql, wanted: Wanted) -> Condition:
     return json.op("@>", is_comparison=True)(wanted)
-
-
-def _contains_one_of(json: Sql, texts: Wanted, made_of: Callable[[Any], Sql]) -> Condition:
-    """Whether it contains what is made of one of the texts; that is made once, for all entities."""
-    one = func.unnest(texts).column_valued("one")
-    wanted: Select[Any] = select(made_of(one))
-    return _contains(json, any_(func.array(wanted.scalar_subquery(), type_=ARRAY(JSONB))))

@@ -83,18 +83,21 @@ def _added_relations(entity: dict[str, Json], record: Record, findings: Findings
     relations = entity.get("relations")
     for position, relation in enumerate(relations if isinstance(relations, list) else ()):
         try:
-            type_, target = _relation(relation)
+            link = _link(relation)
         except ValueError as error:
             findings.warning("relation-malformed", ("relations", position), str(error))
             continue
-        if type_ not in _OTHER_ENDS and (type_, target) not in said:
-            said.add((type_, target))
+        if link is not None and link not in said:
+            said.add(link)
+            type_, target = link
             yield Reference(field=None, type=type_, target=target, line=None)
 
 
-def _relation(relation: Json) -> tuple[str, str]:
-    """Type and target. Raises ValueError."""
+def _link(relation: Json) -> tuple[str, str] | None:
+    """Type and target of a relation; None: its other end says the same. Raises ValueError."""
     match relation:
+        case {"type": str(type_)} if type_ in _OTHER_ENDS:
+            return None
         case {"type": str(type_), "targetRef": str(target)} if 0 < len(type_) <= _LONGEST_TYPE:
             check_text(type_)
             return type_, str(Ref.parse(target))

@@ -26,7 +26,7 @@ def check(schema: strawberry.Schema) -> None:
         if isinstance(type_, GraphQLObjectType):
             for name, field in type_.fields.items():
                 edge = _written(field)
-                if isinstance(edge, EdgeField) and (one := (edge.body, edge.order, str(field.type))) not in checked:
+                if isinstance(edge, EdgeField) and (one := (edge.identity, str(field.type))) not in checked:
                     checked.add(one)
                     _check_edge(graph, f"{type_.name}.{name}", field, edge)
 

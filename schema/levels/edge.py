@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -37,7 +37,7 @@ from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
-from db.queries.keyset import Key, following, ordered, reading_order
+from db.queries.keyset import ForeignPlaceError, Key, following, ordered, reading_order
 from db.queries.orders import keys_of, with_columns
 from db.rules.filters import EntityOrder, EntityOrderField
 from db.tables import metadata
@@ -167,6 +167,11 @@ class EdgeField(StrawberryField):
         return False
 
     @cached_property
+    def identity(self) -> Hashable:
+        """What two edges have in common that read the same, given the same arguments."""
+        return (type(self), self.body, self.order)
+
+    @cached_property
     def keys(self) -> dict[str, TypeEngine[Any]]:
         """The columns of its parent that the body reads, with their types; none for a root."""
         if self.parent is None:
@@ -187,11 +192,7 @@ class EdgeField(StrawberryField):
 
         They are all given at first, then each one is absent, or another boolean or enum, and then all are so.
         """
-
-        def parameter(type_: TypeEngine[Any]) -> Any:
-            return bindparam(None, None, type_)
-
-        given = {name: everything(hint, parameter) for name, hint in self._own.items()}
+        given = {name: everything(hint, _unnamed) for name, hint in self._own.items()}
         others = {name: values for name, hint in self._own.items() if (values := otherwise(hint))}
         yield "", given
         for name, values in others.items():
@@ -286,12 +287,15 @@ class ConnectionField(EdgeField):
         return replace(asked, arguments=(*asked.arguments, paths), shape=shape, page=page)
 
     def select_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
-        """One page, and one row more, which says whether there is another page. Raises `ForeignPlaceError`."""
+        """One page, and one row more, which says whether there is another page. Raises `BadUserInput`."""
         own, paths, keys, size, backward, place = asked
         query, order = super().select_of(own, parent, parameter), reading_order(keys, backward=backward)
         query = with_columns(query, keys, put_together(paths, parameter))
         if place is not None:
-            query = following(query, order, place, parameter)
+            try:
+                query = following(query, order, place, parameter)
+            except ForeignPlaceError:
+                raise BadUserInput("This cursor was not made by this graph.") from None
         return ordered(query, order).limit(size + 1)
 
     def count_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
@@ -301,6 +305,7 @@ class ConnectionField(EdgeField):
 
     async def _alone(self, parent: alone.Parent, asked: Asked, reader: Reader) -> Any:
         page = cast("PageRequest", asked.page)
+        self.select_of(asked.shape, parent, _unnamed)  # a cursor may be refused, whatever of the page is asked for
         return alone.Page(self.select_of, self.count_of, parent, asked, page, reader)
 
 
@@ -333,6 +338,11 @@ class PartField(StrawberryField):
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The object itself."""
         return source
+
+
+def _unnamed(type_: TypeEngine[Any]) -> Any:
+    """A parameter of a statement that is not run."""
+    return bindparam(None, None, type_)
 
 
 def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ...]:

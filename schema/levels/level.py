@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 
-from db.queries.keyset import ForeignPlaceError
-from schema.errors import BadUserInput
 from schema.levels.asked import Asked
 from schema.levels.edge import EdgeField
 from schema.levels.outline import Outline, Survey
@@ -79,18 +77,12 @@ class Level:
             # A plan pays for one statement of each level, and so for their number; others are on the run that asks.
             budget = run.budget if self._statements else run.plan.budget
             budget.check()
-            statement = self._made(asked)
+            statement = Statement(self._survey, asked)
             budget.charge(len(statement.text) // CHARACTERS_OF_TIME)
             self._keep(run.plan, shape, statement)
         else:
             self._statements.move_to_end(shape)
         return statement
-
-    def _made(self, asked: dict[Outline, Asked]) -> Statement:
-        try:
-            return Statement(self._survey, asked)
-        except ForeignPlaceError:
-            raise BadUserInput("This cursor was not made by this graph.") from None
 
     def _keep(self, plan: Plan, shape: Hashable, statement: Statement) -> None:
         if len(self._statements) == MOST_SHAPES:

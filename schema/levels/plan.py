@@ -87,17 +87,15 @@ class Field:
         self._asked: Asked | None = None
 
     @cached_property
-    def identity(self) -> Hashable:
-        """What makes two edges the same join: one body, and the same arguments."""
-        edge = self.edge
-        return (
-            (edge.body, edge.order, id(self.node) if self.node.arguments or edge.order else None) if edge else self.site
-        )
+    def site(self) -> Hashable:
+        """Where it stands in the document, and what it reads; the types of an interface share it."""
+        return _site(self.edge and self.edge.identity, self.details)
 
     @cached_property
-    def site(self) -> Hashable:
-        """Where it stands in the document; the types of an interface share it."""
-        return (self.edge and self.edge.body, *(id(details.node) for details in self.details))
+    def identity(self) -> Hashable:
+        """What makes two edges the same join: they read the same and, where that matters, have the same arguments."""
+        edge = cast("EdgeField", self.edge)
+        return _site(edge.identity, self.details[:1] if self.node.arguments or edge.order else [])
 
     @cached_property
     def needs(self) -> tuple[str, ...] | None:
@@ -202,12 +200,12 @@ class Plan:
         if selection is None:
             collected = collect_subfields(self.schema, self.fragments, self._variables, self.operation, type_, details)
             selection = Selection(self, type_, details, collected.grouped_field_set)
-            self._selections[_key(type_.name, details)] = selection
+            self._selections[_site(type_.name, details)] = selection
         return selection
 
     def selected(self, type_name: str | None, details: Details) -> Selection | None:
         """The same, where it has been made."""
-        return self._selections.get(_key(type_name, details))
+        return self._selections.get(_site(type_name, details))
 
     def select_if_it_can(self, type_: GraphQLObjectType, details: Details) -> Selection | None:
         """The same; None where `@skip` or `@include` has no value, which is the error of each object there."""
@@ -248,7 +246,7 @@ class Plan:
         if isinstance(type_, GraphQLObjectType):
             selection = self.select_if_it_can(type_, details)
             return Selections([selection] if selection else [], needs_types=False, is_alike=True)
-        key = _key(type_.name, details)
+        key = _site(type_.name, details)
         if key not in self._by_type:
             possible = self.schema.get_possible_types(type_)
             every = [selection for one in possible if (selection := self.select_if_it_can(one, details))]
@@ -258,22 +256,18 @@ class Plan:
         return self._by_type[key]
 
 
-def _key(type_name: str | None, details: Details) -> Hashable:
-    return (type_name, *(id(one.node) for one in details))
+def _site(what: Hashable, details: Details) -> Hashable:
+    """What is asked for at these nodes of the document."""
+    return (what, *(id(one.node) for one in details))
 
 
 def _meaning(field: Field) -> Hashable:
     """What decides a field's value and its place, beside the type that it is a field of."""
-    if field.edge is not None:
-        value: Hashable = field.identity
-    elif field.derived is not None:
+    value: Hashable = field  # of a resolver's, nothing is known
+    if field.derived is not None:
         value = (field.derived.function, field.derived.columns)
-    else:
-        value = (
-            (field.column, field.is_part, field.is_typename)
-            if field.column or field.is_part or field.is_typename
-            else field
-        )
+    elif field.edge or field.column or field.is_part or field.is_typename:
+        value = (field.column, field.is_part, field.is_typename)
     return (field.key, str(field.type), value, field.site)
 
 

@@ -39,13 +39,15 @@ class CutOffError(Exception):
 class Reader:
     """Runs the statements of one request, some side by side, and counts them.
 
-    Loaders run in tasks of their own, which do not end with the request; what still runs aside then is for `cancel`.
+    Loaders run in tasks of their own, which do not end with the request; what runs aside then, or would begin to, is for
+    `cancel`.
     """
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self._side_by_side = asyncio.Semaphore(STATEMENTS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_cancelled = False
         self.statements = 0
 
     async def fetch(self, text: str, values: Sequence[Any], *, varying: bool = False, named: bool = False) -> list[Any]:
@@ -56,6 +58,8 @@ class Reader:
 
     async def fetch_aside(self, text: str, values: Sequence[Any]) -> list[Row]:
         """The same, named, from a task of its own that may outlive the request: that ends in CutOffError."""
+        if self._is_cancelled:
+            raise CutOffError
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._tasks.add(task)
         try:
@@ -66,6 +70,7 @@ class Reader:
             self._tasks.discard(task)
 
     def cancel(self) -> None:
-        """Cancel what still runs aside, down to Postgres."""
+        """Cancel what still runs aside, down to Postgres; nothing begins there from now on."""
+        self._is_cancelled = True
         for task in self._tasks:
             task.cancel()

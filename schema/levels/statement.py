@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from db.queries.keyset import ForeignPlaceError, Key, ordered, reading_order
+from db.queries.keyset import Key, ordered, reading_order
+from schema.errors import BadUserInput
 from schema.levels.asked import Asked, Parameter, Whole
 from schema.levels.edge import Columns, ConnectionField, EdgeField, ValueField
 from schema.levels.outline import Outline, Survey
@@ -103,13 +104,13 @@ class Statement:
         columns = None if outline.edge.parent is None else Columns(outline.edge.parent, parent)
         self.outlines.add(outline)
         shape = self._asked[outline].shape
-        rows = outline.edge.select_of(shape, columns, self._parameters_of(outline)) if outline.is_read else None
+        rows = outline.edge.select_of(shape, columns, self._parameters_of(outline))
         if isinstance(outline.edge, ConnectionField) and outline.has_total:
             total = outline.edge.count_of(shape, columns, self._parameters_of(outline))
             so_far, item = self._joined(so_far, total, is_outer=is_outer)
             self.totals[outline] = self._cell(item.c.total)
             is_outer = True  # a page may be empty, its total is there
-        if rows is None:
+        if not outline.is_read:
             return so_far
         if (page := self._asked[outline].page) and not outline.looks_ahead:
             rows = rows.limit(page.size)
@@ -128,7 +129,7 @@ class Statement:
     def _with_if_it_can(self, so_far: Any, outline: Outline, parent: str) -> Any:
         try:
             return self._with(so_far, outline, parent, is_outer=True)
-        except ForeignPlaceError:  # its own statement will say so, to the field that asked
+        except BadUserInput:  # its own statement will say so, to the field that asked
             self.outlines.discard(outline)
             return so_far
 

@@ -1,13 +1,17 @@
 """Entities: what all kinds share, and the kinds that have no type of their own."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from db.queries import changes, documents, entities, problems, relations, sources
+from db.rules.mermaid import flowchart
 from schema import ids
-from schema.levels.edge import connection, derived, edge, edges, part, value
+from schema.context import Context
+from schema.errors import gone_meanwhile
+from schema.inputs import value_of
+from schema.levels.edge import connection, derived, edge, edges, needs, part, value
 from schema.scalars import JSON, EntityRef
 from schema.types.connection import Connection
 from schema.types.node import Node
@@ -56,6 +60,19 @@ class EntityOrigin:
 
 def _id(ref: str) -> str:
     return ids.encode(ids.Sort.ENTITY, ref)
+
+
+@needs("ref")
+async def _mermaid(
+    row: strawberry.Parent[Any],
+    info: strawberry.Info[Context, None],
+    depth: Annotated[int, strawberry.argument(description="How many relations to follow: 1 to 10.")] = 1,
+) -> str:
+    key = f"{value_of(int, depth, name='depth')} {row.ref}"
+    around = await info.context.loaders.neighbourhood_by_key.load(key)
+    if around is None:
+        raise gone_meanwhile()
+    return flowchart(around.nodes, around.links)
 
 
 @strawberry.interface(description="Anything in the catalog: what all kinds share.")
@@ -109,6 +126,13 @@ class Entity(Node):
     )
     history: ChangeConnection = connection(
         changes.of_entity, "Every write of it, the latest first, as far back as the log reaches.", order=changes.LATEST
+    )
+    mermaid: str = strawberry.field(
+        resolver=_mermaid,
+        description=(
+            "It and what is at most so many relations away, with the relations between all of these, as the text of a "
+            "Mermaid flowchart. The nearest 200 are drawn; a comment says where there are more."
+        ),
     )
 
 

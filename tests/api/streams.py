@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from api.settings import Settings
 from api.websocket import GraphQLSocket
 from schema.errors import BadUserInput
 from schema.limits import Limits
+from tests.postgres import connected
 
 SECRET = "postgresql://catalog:hunter2@db/catalog"
 
@@ -42,6 +43,10 @@ class Stage:
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.closed = asyncio.Event()
+
+    async def is_empty(self) -> bool:
+        """Whether all contexts have been left."""
+        return self.entered == 0
 
 
 @dataclass
@@ -205,13 +210,34 @@ async def served(stage: Stage, **given: Any) -> AsyncIterator[Serving]:
         yield serving
 
 
-async def no_more_ticks(stage: Stage) -> int:
-    """Wait until no tick has been made for half a second; how many there are."""
-    still, made = 0, -1
-    while still < 20:
-        await asyncio.sleep(0.025)
-        still, made = (still + 1 if made == stage.made else 0), stage.made
-    return made
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await true():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def locked(url: str, table: str) -> AsyncIterator[Callable[[int], Awaitable[bool]]]:
+    """Nobody can read the table in the block, which can ask whether so many statements wait for it."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with connected(url) as locking, connected(url) as looking, locking.transaction():
+        await locking.execute(f"LOCK TABLE {table}")
+
+        async def is_awaited(count: int) -> bool:
+            return bool(await looking.fetchval(waiting) == count)
+
+        yield is_awaited
+
+
+async def stopped(count: Callable[[], int]) -> int:
+    """Wait until something that is counted has begun, and then has not gone on for half a second; the count."""
+    still, last = 0, 0
+    async with asyncio.timeout(60):
+        while still < 20:
+            await asyncio.sleep(0.025)
+            still = still + 1 if last and last == count() else 0
+            last = count()
+    return last
 
 
 @contextmanager

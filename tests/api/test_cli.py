@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -167,6 +169,40 @@ def test_a_request_that_was_accepted_is_answered_before_the_end(empty_database: 
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
         rest(process)
         assert process.returncode == 0
+
+
+def test_a_server_reads_its_sources_and_what_is_asked_for(empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    descriptor = "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: %s}\nspec: {memberOf: []}\n"
+    (tmp_path / "catalog/ann.yaml").write_text(descriptor % "ann")
+    file = tmp_path / "sources.yaml"
+    file.write_text("sources: [{folder: catalog, name: people, every: 1d, watch: false}]")
+    with serving("serve", "--port", "0", "--sources", str(file), DATABASE_URL=empty_database) as (process, url):
+
+        def ask(query: str) -> Any:
+            return httpx2.post(f"{url}/graphql", json={"query": query}).json()["data"]
+
+        def until_there_are(users: int) -> None:
+            while ask("{ users { totalCount } }") != {"users": {"totalCount": users}}:
+                time.sleep(0.05)
+
+        until_there_are(1)
+        (tmp_path / "catalog/bob.yaml").write_text(descriptor % "bob")
+        ask('mutation { sourceRun(input: { name: "people" }) { userErrors { message } } }')
+        until_there_are(2)
+        process.send_signal(signal.SIGTERM)
+        assert [line for line in rest(process) if line["level"] not in {"info", "debug"}] == []
+        assert process.returncode == 0
+
+
+def test_a_server_does_not_start_with_a_file_of_sources_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text("sources:\n  - folder: a\n    every: often\n")
+    status, output, errors = run("serve", "--sources", str(file), DATABASE_URL="postgresql://127.0.0.1:1/x")
+    assert (status, output) == (1, "")
+    assert errors == (
+        f"Error: CATALOGRAPH_SOURCES:\n{file}:3: sources[0].every: must be a number with s, m, h or d, such as 30s or 5m\n"
+    )
 
 
 def test_upgrade_brings_the_tables(empty_database: str) -> None:

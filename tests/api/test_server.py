@@ -35,6 +35,9 @@ class Wire:
     def close(self) -> None:
         self.closed = True
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def get_extra_info(self, name: str) -> str:
         return f"the {name}"
 
@@ -45,7 +48,7 @@ def wire() -> Wire:
 
 
 def pairing(wire: Wire) -> _Pairing:
-    return _Pairing(cast("asyncio.Transport", wire), asyncio.get_running_loop())
+    return _Pairing(cast("asyncio.Transport", wire), asyncio.get_running_loop(), patience=30)
 
 
 async def test_a_head_and_its_body_are_one_packet(wire: Wire) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket as sockets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,8 +17,7 @@ from websockets.typing import Origin, Subprotocol
 from api import server
 from api.app import create_app
 from api.settings import Settings
-from tests.api.streams import SECRET, Serving, Stage, lines_of, logged, no_more_ticks, running, served
-from tests.postgres import connected as connected_to
+from tests.api.streams import SECRET, Serving, Stage, lines_of, locked, logged, running, served, stopped, until
 
 pytestmark = pytest.mark.anyio
 
@@ -273,27 +272,16 @@ async def test_a_client_that_leaves_ends_all_its_operations(stage: Stage, operat
             await stage.begun.wait()
             assert stage.entered > 0
             socket.transport.abort()
-        await until(lambda: stage.entered == 0)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.01)
+        await until(stage.is_empty)
 
 
 async def test_an_operation_of_a_client_that_leaves_is_cancelled_down_to_postgres(database_url: str) -> None:
     settings = Settings.from_environ({"DATABASE_URL": database_url, "CATALOGRAPH_PORT": "0"})
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with connected_to(database_url) as postgres, postgres.transaction():
-        await postgres.execute("LOCK TABLE entity")
-        async with running(create_app(settings), settings) as serving:
-            async with greeted(serving) as socket:
-                await ask(socket, "a", "{ entities { totalCount } }")
-                while not await postgres.fetchval(waiting):
-                    await asyncio.sleep(0.01)
-            while await postgres.fetchval(waiting):
-                await asyncio.sleep(0.01)
+    async with running(create_app(settings), settings) as serving, locked(database_url, "entity") as waiting:
+        async with greeted(serving) as socket:
+            await ask(socket, "a", "{ entities { totalCount } }")
+            await until(lambda: waiting(1))
+        await until(lambda: waiting(0))
 
 
 # The protocol
@@ -428,7 +416,7 @@ async def test_our_own_pages_and_those_that_were_named_are_let_in(stage: Stage) 
 async def test_a_client_that_never_reads_gets_no_more_than_buffers_hold(stage: Stage) -> None:
     async with talking_to_a_deaf_client(stage) as (_, socket):
         await ask(socket, "a", f"subscription {{ ticks(to: 10000, size: {BIG}) {{ number text }} }}")
-        assert 1 < await no_more_ticks(stage) < 1000  # some megabytes, of 400
+        assert await stopped(lambda: stage.made) < 1000  # some megabytes, of 400
     assert stage.closed.is_set()
     assert stage.entered == 0
 
@@ -444,7 +432,7 @@ async def talking_to_a_deaf_client(stage: Stage, **settings: Any) -> AsyncIterat
 async def test_a_client_that_reads_again_misses_nothing(stage: Stage) -> None:
     async with talking_to_a_deaf_client(stage) as (_, socket):
         await ask(socket, "a", f"subscription {{ ticks(to: 1000, size: {BIG}) {{ number text }} }}")
-        assert await no_more_ticks(stage) < 1000
+        assert await stopped(lambda: stage.made) < 1000
         messages = await heard(socket, 1001)
         assert [message["payload"]["data"]["ticks"]["number"] for message in messages[:-1]] == [*range(1, 1001)]
 
@@ -454,7 +442,7 @@ async def test_a_client_that_never_reads_is_cut_off(stage: Stage) -> None:
         async with talking_to_a_deaf_client(stage, slow_client_timeout=0.2) as (_, socket):
             await ask(socket, "a", f"subscription {{ ticks(to: 10000, size: {BIG}) {{ number text }} }}")
             await asyncio.wait_for(stage.closed.wait(), 10)
-            await until(lambda: stage.entered == 0)
+            await until(stage.is_empty)
     (cut,) = lines_of(log, "client cut off")
     assert cut["waiting_bytes"] > 10_000
 
@@ -476,12 +464,8 @@ async def test_of_a_client_that_never_reads_no_more_operations_begin(stage: Stag
                 await ask(socket, f"{number}", "subscription { refused }" + " " * 1000)
 
         flooding = asyncio.create_task(flood())
-        begun = -1
-        while begun != stage.contexts:
-            begun = stage.contexts
-            await asyncio.sleep(0.5)
+        await stopped(lambda: stage.contexts)
         assert not flooding.done()  # the server has stopped reading
-        assert stage.entered == 0
         flooding.cancel()
 
 
@@ -516,7 +500,7 @@ async def test_a_client_that_never_reads_does_not_hold_a_server_up(
     monkeypatch.setattr(server, "_FAREWELL", 0.2)
     async with talking_to_a_deaf_client(stage) as (serving, socket):
         await ask(socket, "a", f"subscription {{ ticks(to: 10000, size: {BIG}) {{ number text }} }}")
-        await no_more_ticks(stage)
+        await stopped(lambda: stage.made)
         serving.stop()
         await asyncio.wait_for(serving.task, 10)
 

@@ -17,6 +17,7 @@ import orjson
 
 from tests.bench import hostile as hostility
 from tests.bench import ingest as ingesting
+from tests.bench import live as following
 from tests.bench import pages as paging
 from tests.bench import plans, tables
 from tests.bench.asking import asking
@@ -215,6 +216,33 @@ async def _memory(server_url: str) -> list[dict[str, Any]]:
     async for one in hostility.remembered(url):
         say(f"{one.documents} documents: {one.resident_mb} MB")
         found.append(asdict(one))
+    return found
+
+
+@main.command()
+@_as_json
+@click.option("--subscribers", type=click.IntRange(min=1), default=1000, help="How many follow at once.")
+@click.option("--changes", type=click.IntRange(min=2), default=100, help="How many entities are registered.")
+def live(subscribers: int, changes: int, *, as_json: bool) -> None:
+    """How late followers hear of a change, and what they cost; only on Linux."""
+    with server() as url:
+        rows = [asdict(one) for one in asyncio.run(_followed(url, subscribers, changes))]
+    click.echo(tables.json(rows) if as_json else tables.markdown(rows))
+
+
+async def _followed(server_url: str, subscribers: int, changes: int) -> list[following.Following]:
+    """A single follower, then a crowd of which a tenth is told, then the same with one that never reads."""
+    url = await loaded_database(server_url, f"landscape_{SMALLEST}", Landscape(SMALLEST))
+    found = []
+    with tempfile.TemporaryDirectory() as logs:
+        async with following.pair(url, Path(logs)) as servers:
+            for count, deaf in ((1, 0), (subscribers, 0), (subscribers, 1)):
+                matching = max(1 + deaf, count // 10)
+                one = await following.followed(
+                    servers, subscribers=count, deaf=deaf, matching=matching, changes=changes
+                )
+                say(f"{count} subscribers, {deaf} deaf: {one.told_p50_ms} ms")
+                found.append(one)
     return found
 
 

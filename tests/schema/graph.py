@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.ingest.declarations import Access
+from api.ingest.declared import Sources
 from api.operation import Operations
 from db.reading import Reads
 from schema.context import Context, Writes
@@ -25,6 +28,7 @@ class Graph:
     engine: AsyncEngine
     reads: Reads
     live: Live | None = None
+    sources: Sources = field(default_factory=lambda: Sources(Access(clones=Path("/nowhere"), environ={})))
 
     async def ask(self, query: str, *, statements: int | None = None, **variables: Any) -> Any:
         """The answer's data. There must be no error, and exactly so many SQL statements."""
@@ -52,7 +56,7 @@ class Graph:
                 yield answer.data
 
     def _context(self) -> Context:
-        writes = Writes(self.engine, cast("Any", None))  # no source is declared here
+        writes = Writes(self.engine, self.sources)
         return Context(reads=self.reads, request_id="test", live=self.live, writes=writes)
 
     async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any], int]:

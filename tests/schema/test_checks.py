@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -13,8 +14,15 @@ from db.queries import entities, relations
 from db.tables import entity as entities_table
 from db.tables import relation as relations_table
 from schema.levels.checks import SchemaMistakeError, check
-from schema.levels.edge import connection, derived, edge, edges, value
+from schema.levels.edge import EdgeField, connection, derived, edge, edges, value
 from schema.types.connection import Connection
+
+NAMED = dict.fromkeys(("kind", "sort", "direct", "detail", "owner"), "An argument.")
+
+
+class Detail(Enum):
+    ALL = "all"
+    NAMES = "names"
 
 
 def owner_by_relation(entity: Any) -> Select[Any]:
@@ -34,6 +42,30 @@ def owner_of_no_column(entity: Any) -> Select[Any]:
 def named_or_all(*, name: str | None = None) -> Select[Any]:
     found = entities_table.alias()
     return select(found).where(found.c.name == name) if name else select(found)
+
+
+def by_name_and(*, kind: str | None = None, sort: str | None = None) -> Select[Any]:
+    found = entities_table.alias()
+    query = select(found) if kind is None else select(found).where(found.c.ref == kind)
+    return query if sort is None else query.limit(1)
+
+
+def one_of_the_children(entity: Any, *, direct: bool = True) -> Select[Any]:
+    child = entities_table.alias()
+    query = select(child).where(child.c.parent_id == entity.id)
+    return query.limit(1) if direct else query
+
+
+def less_in_detail(*, detail: Detail = Detail.ALL) -> Select[Any]:
+    found = entities_table.alias()
+    return select(found) if detail is Detail.ALL else select(found.c.id, found.c.name)
+
+
+def parent_or_owner(entity: Any, *, owner: bool = True, kind: str | None = None) -> Select[Any]:
+    found = entities_table.alias()
+    if kind is None:
+        return select(found).where(found.c.id == entity.source_id)
+    return select(found).where(found.c.id == (entity.owner_id if owner else entity.parent_id), found.c.kind == kind)
 
 
 def only_names(entity: Any) -> Select[Any]:
@@ -84,6 +116,21 @@ MISTAKES = {
         str | None,
         "Query.field: test_checks.only_names may give several rows of 'entity': bind a unique key, or limit it to one.",
     ),
+    "not unique when an argument is absent": (
+        EdgeField(by_name_and, "", arguments=NAMED),
+        Thing | None,
+        "Query.field: test_checks.by_name_and without arguments may give several rows of 'entity': bind a unique key, or limit it to one.",
+    ),
+    "not unique when an argument is false": (
+        EdgeField(one_of_the_children, "", arguments=NAMED),
+        Thing | None,
+        "Query.field: test_checks.one_of_the_children with direct=False may give several rows of 'entity': bind a unique key, or limit it to one.",
+    ),
+    "fewer columns for another value": (
+        edges(less_in_detail, "", order=("id",), arguments=NAMED),
+        list[Thing],
+        "Query.field: test_checks.less_in_detail with detail=<Detail.NAMES: 'names'> gives no column 'title', which Thing.title needs.",
+    ),
     "a column that the parent's table has not": (
         edge(owner_of_no_column, ""),
         Thing | None,
@@ -121,6 +168,11 @@ MISTAKES = {
 def test_a_mistake_is_told_with_the_field(mistake: str) -> None:
     field, returns, told = MISTAKES[mistake]
     assert message(field, returns) == told
+
+
+def test_an_edge_reads_what_its_body_reads_under_any_arguments() -> None:
+    field = edges(parent_or_owner, "", order=("id",), arguments=NAMED)
+    assert list(field.keys) == ["owner_id", "parent_id", "source_id"]
 
 
 def test_what_is_right_passes() -> None:

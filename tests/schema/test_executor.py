@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -50,3 +52,55 @@ async def test_an_operation_answers_as_under_graphql_core(company: Graph, operat
     assert data is not None
     paths = sorted(str(error.path) for error in expected.errors or ())
     assert sorted(str(error["path"]) for error in errors) == paths
+
+
+# What asks for a page after the cursor $c, which the field called `entities` made.
+PAGES = {
+    "its nodes": "query ($c: String) { entities(after: $c) { nodes { name } } }",
+    "its total only": "query ($c: String) { entities(after: $c) { totalCount } }",
+    "nothing of it": "query ($c: String) { entities(after: $c) { __typename } }",
+    "beside another field": "query ($c: String) { entities(after: $c) { pageInfo { endCursor } } groups { totalCount } }",
+}
+RIDING = 'query ($c: String) { entity(ref: "component:player") { name relations(after: $c) { nodes { type } } } }'
+
+
+def forged(cursor: str) -> str:
+    """With a number in the place of each text, and a text in that of each number."""
+    field, *place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    foreign = ["x" if isinstance(value, int) else 7 for value in place]
+    return base64.urlsafe_b64encode(json.dumps([field, *foreign]).encode()).decode()
+
+
+async def both(graph: Graph, query: str, **variables: Any) -> list[Any]:
+    """The answers of graphql-core and of the executor: the data, and the errors with paths, codes and messages."""
+    with Context(reads=graph.reads, request_id="test") as context:
+        plain = await graph.schema.execute(query, variable_values=variables, context_value=context)
+    data, errors, _ = await graph._execute(query, variables)
+    expected = [
+        {"path": one.path, "code": getattr(one.original_error, "code", None), "message": one.message}
+        for one in plain.errors or ()
+    ]
+    found = [{"path": one["path"], "code": one["extensions"]["code"], "message": one["message"]} for one in errors]
+    return [(plain.data, expected), (data, found)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_cursor_with_values_of_other_types_is_refused_as_under_graphql_core(company: Graph, page: str) -> None:
+    own = (await company.ask("{ entities(first: 1) { pageInfo { endCursor } } }"))["entities"]["pageInfo"]["endCursor"]
+    expected, found = await both(company, PAGES[page], c=forged(own))
+    assert found == expected
+    assert found[1] == [
+        {"path": ["entities"], "code": "BAD_USER_INPUT", "message": "This cursor was not made by this graph."}
+    ]
+
+
+async def test_a_list_that_rides_is_refused_alone(company: Graph) -> None:
+    query = (
+        RIDING.replace("(after: $c)", "")
+        .replace("nodes { type }", "pageInfo { endCursor }")
+        .replace("($c: String)", "")
+    )
+    own = (await company.ask(query))["entity"]["relations"]["pageInfo"]["endCursor"]
+    expected, found = await both(company, RIDING, c=forged(own))
+    assert found == expected
+    assert found[1][0]["path"] == ["entity", "relations"]

@@ -10,7 +10,7 @@ import asyncio
 import operator
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -188,18 +188,19 @@ def place_of(value: Any) -> tuple[int, Any] | None:
     return (1, value) if isinstance(value, str) else None
 
 
-@dataclass(repr=False)
 class Asked:
     """A generated catalog in Postgres, and the same in Python.
 
-    Hypothesis stops an example by an exception that no event loop survives, so tests draw outside of it.
+    Hypothesis stops an example by an exception that no event loop survives, so tests draw outside of it. It shows the
+    arguments of what fails, and would show all fields of a dataclass.
     """
 
-    run: Callable[[Coroutine[Any, Any, Any]], Any]
-    operations: Operations
-    reads: Reads
-    oracle: Oracle
-    known: Known
+    def __init__(self, runner: asyncio.Runner, schema: strawberry.Schema, reads: Reads, oracle: Oracle, known: Known):
+        self._runner = runner
+        self._operations = Operations(schema, Limits())
+        self._reads = reads
+        self.oracle = oracle
+        self.known = known
 
     @cached_property
     def questions(self) -> st.SearchStrategy[tuple[Question, list[Question]]]:
@@ -220,7 +221,7 @@ class Asked:
 
     def expected(self, asked: Question, order: Sequence[Question]) -> Refs:
         """What they should be."""
-        operation = self.operations.ready(LIST).operation
+        operation = self._operations.ready(LIST).operation
         variables = operation.variables({"filter": asked, "orderBy": order})
         assert isinstance(variables, VariableValues)
         wanted = value_of(EntityFilter, variables.coerced["filter"], name="filter")
@@ -244,11 +245,11 @@ class Asked:
             yield _refs(found), more
 
     def _ask(self, query: str, **variables: Any) -> Any:
-        return self.run(self._answer(query, variables))
+        return self._runner.run(self._answer(query, variables))
 
     async def _answer(self, query: str, variables: dict[str, Any]) -> Any:
-        with Context(reads=self.reads, request_id="test") as context:
-            result = await self.operations.ready(query).run(variables, context)
+        with Context(reads=self._reads, request_id="test") as context:
+            result = await self._operations.ready(query).run(variables, context)
         assert not result.errors, (result.errors, variables)
         assert result.data is not None
         return result.data["entities"]
@@ -269,7 +270,7 @@ def asked(
         oracle = runner.run(_ingested(Catalog(engine), Tree(tmp_path), drawn))
         instants = sorted({at for both in oracle.instants.values() for at in both})
         known = Known(drawn.last, sorted(oracle.images), instants)
-        yield Asked(runner.run, Operations(schema, Limits()), reads, oracle, known)
+        yield Asked(runner, schema, reads, oracle, known)
         runner.run(reads.close())
         runner.run(engine.dispose())
 

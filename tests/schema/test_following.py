@@ -47,9 +47,8 @@ def total(request: pytest.FixtureRequest) -> int:
 async def live(graph: Graph, database_url: str) -> AsyncIterator[Graph]:
     """The graph, whose changes are followed."""
     feed = LiveFeed(partial(asyncpg.connect, database_url), graph.reads)
+    await feed.look()
     following = asyncio.create_task(feed.run())
-    while not feed.is_known:
-        await asyncio.sleep(0.01)
     yield replace(graph, live=feed)
     following.cancel()
     with suppress(asyncio.CancelledError):

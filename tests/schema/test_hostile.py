@@ -7,7 +7,6 @@ import gc
 import json
 import weakref
 from collections.abc import Iterator
-from random import Random
 from typing import Any
 
 import pytest
@@ -34,6 +33,7 @@ from tests.bench.hostile import (
     tokens_of,
 )
 from tests.schema.graph import Graph
+from tests.schema.levels.operations import seeded
 
 pytestmark = pytest.mark.anyio
 
@@ -246,14 +246,12 @@ async def test_what_is_forgotten_does_not_wait_for_the_garbage_collector(
 ) -> None:
     """Not even where documents, plans and statements were there for so long that the collector seldom looks at them."""
     monkeypatch.setattr(operations, "MOST_KEPT", 2_000)
-    kept, chance = operations.Operations(company.schema, Limits()), Random(7)
+    kept, chance = operations.Operations(company.schema, Limits()), seeded(7)
     for number in range(100):
-        ready = kept.ready(one_of_many(chance, number))
         with Context(reads=company.reads, request_id="test") as context:
-            assert (await ready.run({}, context)).errors is None
+            assert (await kept.ready(one_of_many(chance, number)).run({}, context)).errors is None
     assert 5 < len(kept._ready) < 50
     assert len(plans) == len(kept._ready)
     gc.collect()  # what planning and validation leave is young, and soon collected
-    del ready
     kept._ready.clear()
     assert (len(plans), gc.collect()) == (0, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def declared(graph: Graph, tmp_path: Path) -> Graph:
     """A graph whose settings declare the source `teams`, and let mutations declare some."""
-    here = Path(os.path.realpath(tmp_path))
+    here = tmp_path
     Tree(here / "catalog").write("people.yaml", ANN)
     (here / "open").mkdir()
     file = here / "sources.yaml"
@@ -93,13 +92,22 @@ async def test_runs_come_latest_first_in_pages(declared: Graph) -> None:
         totalCount nodes { added startedAt } pageInfo { hasNextPage endCursor } } } }"""
     pages, after = [], None
     while True:
-        page = (await declared.ask(query, after=after, statements=2))["source"]["runs"]
+        page = (await declared.ask(query, after=after, statements=1))["source"]["runs"]
         pages.append([run["added"] for run in page["nodes"]])
         assert page["totalCount"] == 5
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
     assert pages == [[0, 0], [0, 0], [1]]
+
+
+async def test_the_runs_of_many_sources_take_two_statements(graph: Graph, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        await Catalog(graph.engine).ingest(Tree(tmp_path / name).write(f"{name}.yaml", component(name)), name=name)
+    data = await graph.ask("{ sources { nodes { name runs(first: 1) { nodes { added } } } } }", statements=2)
+    assert [(one["name"], one["runs"]["nodes"]) for one in data["sources"]["nodes"]] == [
+        (name, [{"added": 1}]) for name in ("a", "b", "c")
+    ]
 
 
 async def test_a_source_is_read_when_a_client_asks(declared: Graph) -> None:
@@ -111,7 +119,7 @@ async def test_a_source_is_read_when_a_client_asks(declared: Graph) -> None:
 
 
 async def test_only_a_run_that_may_remove_removes_much(declared: Graph) -> None:
-    folder = Tree(declared.sources.declared[0].root)
+    folder = Tree(declared.sources.watched()["teams"])
     many = folder.write("many.yaml", *(component(f"c{n}") for n in range(20)))
     await say(declared, "sourceRun", name="teams")
     await work(declared)

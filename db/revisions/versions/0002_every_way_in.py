@@ -22,6 +22,7 @@ def upgrade() -> None:
     _sources()
     _changes()
     _search()
+    _filters()
 
 
 def _sources() -> None:
@@ -101,6 +102,19 @@ def _search() -> None:
     )
 
 
+def _filters() -> None:
+    for mapping, index in (("labels", "document_by_label"), ("annotations", "document_by_annotation")):
+        op.create_index(index, "document", [sa.text(f"(metadata -> '{mapping}')")], postgresql_using="gin")
+    op.create_index("entity_by_created_at", "entity", ["created_at", "sort_name", "id"])
+    op.create_index("entity_by_type_created_at", "entity", ["graph_type", "created_at", "sort_name", "id"])
+    # Of constants Postgres works this out before it plans, which it does with no query. It always gives the same.
+    op.execute(
+        """CREATE FUNCTION json_entries(key text, texts text[]) RETURNS jsonb[]
+           LANGUAGE sql IMMUTABLE PARALLEL SAFE
+           RETURN ARRAY(SELECT jsonb_build_object(key, one) FROM unnest(texts) AS one)"""
+    )
+
+
 def _trigrams() -> None:
     """The extension comes with every Postgres, but some package it apart, and some let only an administrator add it."""
     try:
@@ -112,6 +126,11 @@ def _trigrams() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    op.execute("DROP FUNCTION json_entries")
+    op.drop_index("entity_by_type_created_at", table_name="entity")
+    op.drop_index("entity_by_created_at", table_name="entity")
+    op.drop_index("document_by_annotation", table_name="document")
+    op.drop_index("document_by_label", table_name="document")
     op.drop_index("entity_by_trigrams_of_description", table_name="entity")
     op.drop_index("entity_by_trigrams_of_names", table_name="entity")
     op.drop_column("entity", "search_names")

@@ -17,10 +17,12 @@ from pydantic import SecretStr
 
 from api.ingest.backstage import BackstageSource
 from api.ingest.errors import SourceError
+from api.ingest.mirror import Mirror
 from api.ingest.run import RemovalsHeldError, Report, ingest
 from api.ingest.web import Host
 from db.rules.allowed import AllowedKinds
 from db.runs import DIED
+from db.staging import Known
 from tests.backstage import Answer, Backstage, Entity, Request, entity, ref_of
 from tests.ingesting import Catalog, Tree, component
 
@@ -260,14 +262,18 @@ async def upstream_dies(catalog: Catalog, backstage: Backstage, _database_url: s
     )
 
 
-async def killed(catalog: Catalog, backstage: Backstage, database_url: str) -> str:
+async def killed(_catalog: Catalog, backstage: Backstage, database_url: str) -> str:
     """A run whose process is killed."""
     with held_at(backstage, HALF) as barrier:
-        process = subprocess.Popen([sys.executable, "-c", _RUN, database_url, backstage.url])
+        process = _started(database_url, backstage.url)
         await barrier.until_reached()
         process.kill()
         process.wait()
     return DIED
+
+
+def _started(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", _RUN, *arguments])
 
 
 _RUN = """
@@ -456,7 +462,10 @@ async def test_what_changes_between_listing_and_fetching_is_taken_as_it_is_fetch
 # Upstream fails
 
 
-async def test_an_upstream_that_is_down_is_said_and_costs_nothing(catalog: Catalog) -> None:
+async def test_an_upstream_that_is_down_is_said_and_costs_nothing(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.ingest.backstage.PAUSES", (0.0,))
     backstage = Backstage()
     backstage.put(*company(5))
     with backstage.serving():
@@ -510,9 +519,25 @@ async def test_who_asks_for_an_hour_is_not_waited_for(catalog: Catalog, backstag
     assert len(backstage.requests) == 1
 
 
-async def test_the_wait_that_an_answer_asks_for_ends_when_the_run_is_stopped(
-    catalog: Catalog, backstage: Backstage
+async def test_an_upstream_that_is_too_slow_is_said(
+    catalog: Catalog, backstage: Backstage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("api.ingest.backstage._SECONDS", 0.1)
+    monkeypatch.setattr("api.ingest.backstage.PAUSES", ())
+    with held_at(backstage, 1):
+        assert await failure(catalog, backstage) == "UP/api/catalog/entities/by-refs: it takes too long"
+
+
+async def test_a_listing_that_is_too_large_is_said(
+    catalog: Catalog, backstage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.ingest.backstage._MOST_BYTES", 100)
+    assert await failure(catalog, backstage) == (
+        "UP/api/catalog/entities/by-query?…: its answer has more than 100 bytes"
+    )
+
+
+async def test_the_wait_that_an_answer_asks_for_ends_when_the_reading_is_closed(backstage: Backstage) -> None:
     asked = threading.Event()
 
     def busy(_request: Request) -> Answer:
@@ -520,13 +545,14 @@ async def test_the_wait_that_an_answer_asks_for_ends_when_the_run_is_stopped(
         return Answer(429, headers={"Retry-After": "60"})
 
     backstage.instead = busy
-    run = asyncio.create_task(mirror(catalog, backstage))
-    await asyncio.to_thread(asked.wait, 30)
-    run.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await run
+    reading = Mirror(source(backstage), Known())
+    waiting = asyncio.create_task(asyncio.to_thread(next, reading.batches()))
+    assert await asyncio.to_thread(asked.wait, 30)
+    with reading:
+        pass
     async with asyncio.timeout(30):
-        await asyncio.get_running_loop().shutdown_default_executor()
+        with pytest.raises(SourceError, match="it answers 429"):
+            await waiting
 
 
 _FOREIGN = "UP/api/catalog: it does not answer as the catalog of a Backstage does"

@@ -12,11 +12,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from click.testing import CliRunner, Result
+from dulwich.objects import Blob
+from dulwich.objects import Tree as GitTree
+from dulwich.repo import Repo
 
 from api.ingest.command import ingest
 from db import locks
 from tests.factories import write_catalog
 from tests.ingesting import Catalog, Tree, component
+from tests.pages import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -122,7 +126,9 @@ async def test_each_path_is_a_source_and_one_that_fails_does_not_stop_the_others
     ("arguments", "code", "message"),
     [
         (("gone",), 1, "gone: there is no such file or folder"),
-        (("https://example.com/a.yaml?x",), 1, "URLs are not read; clone it, or download it"),
+        (("ftp://example.com/a.yaml",), 1, "only http and https are read"),
+        (("https://ada:hunter2@example.com/a.yaml",), 1, "a URL must not hold a user name or password"),
+        (("http://127.0.0.1:1/a.yaml",), 1, "http://127.0.0.1:1/a.yaml"),
         (("*.toml",), 1, "no YAML file in it matches *.toml"),
         ((), 2, "Missing argument 'PATH...'"),
         ((".", "people.yaml", "--source", "x"), 2, "--source names one source"),
@@ -133,6 +139,40 @@ async def test_each_path_is_a_source_and_one_that_fails_does_not_stop_the_others
 async def test_mistakes_are_told_in_a_line(run: Run, arguments: tuple[str, ...], code: int, message: str) -> None:
     result = await run(*arguments)
     assert (result.exit_code, message in result.stderr, "Traceback" in result.output) == (code, True, False)
+
+
+async def test_a_url_that_an_operator_types_is_read_wherever_it_leads(run: Run, catalog: Catalog) -> None:
+    with serving() as site:
+        url = site.write("/a.yaml", component("a"))
+        result = await run(url, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["added"]) == (0, 1)
+    assert await catalog.rows("SELECT name, type FROM source") == [(url, "url")]
+
+
+async def test_a_url_does_not_lead_to_hosts_that_nobody_named(run: Run) -> None:
+    with serving() as site, serving() as other:
+        other.write("/a.yaml", component("a"))
+        result = await run(site.redirect("/a.yaml", other.url("/a.yaml")))
+    assert (result.exit_code, other.requests) == (1, [])
+    assert f"127.0.0.1:{other.port} is not on the list of hosts that may be read" in result.stderr
+
+
+async def test_a_bare_repository_is_read_as_committed(run: Run, tree: Tree, catalog: Catalog) -> None:
+    repository = tree.root.parent / "catalog.git"
+    with Repo.init_bare(str(repository), mkdir=True) as repo:
+        blob = Blob.from_string(component("a").encode())
+        repo.object_store.add_object(blob)
+        files = GitTree()
+        files.add(b"a.yaml", 0o100644, blob.id)
+        repo.object_store.add_object(files)
+        head = repo.get_worktree().commit(message=b"A", tree=files.id, committer=b"A <a@b.c>", author=b"A <a@b.c>")
+
+    result = await run(str(repository), "--json")
+
+    assert (result.exit_code, json.loads(result.stdout)["added"]) == (0, 1)
+    assert await catalog.rows("SELECT type, commit FROM source_run r JOIN source s ON s.id = r.source_id") == [
+        ("git", head.decode())
+    ]
 
 
 async def test_kinds_and_trust_are_the_operators_to_say(run: Run, tree: Tree, catalog: Catalog) -> None:

@@ -169,7 +169,7 @@ other: 1
         "10: sources[4].kinds: either list the allowed kinds, or the refused ones with a '-' before each",
         "12: sources[5].trusted: must be a valid boolean",
         "14: sources[6].glob: must have a wildcard; without one it is a `file`",
-        "16: hosts[0].host: https://example.com is no host; write it as github.com or as backstage.internal:7007",
+        "16: hosts[0].host: 'https://example.com' is no host; write it as github.com or as backstage.internal:7007",
         "17: hosts[1].host: it is missing",
         "18: other: there is no such key",
     ]
@@ -201,7 +201,10 @@ hosts:
         ("a: 1\n---\nb: 2\n", " it must hold one YAML document, and has 2"),
         ("sources: {}\n", "1: sources: must be a valid list"),
         ("- folder: a\n", "1: must be a mapping"),
-        ("sources:\n  - url: https://ada:pw@example.com/a.yaml\n", "2: sources[0].url: a URL must not hold a user name"),
+        (
+            "sources:\n  - url: https://ada:pw@example.com/a.yaml\n",
+            "2: sources[0].url: a URL must not hold a user name",
+        ),
         ("sources:\n  - {folder: a, every: 31d}\n", "2: sources[0].every: must be at most 30d"),
     ],
 )
@@ -209,6 +212,10 @@ def test_a_file_that_is_none_is_told(file: Path, text: str, problem: str) -> Non
     (only,) = problems(file, text)
     assert only.startswith(problem)
     assert "pw@" not in only
+
+
+def test_a_file_may_declare_nothing_for_now(file: Path) -> None:
+    assert read(file, "sources:\n#  - folder: catalog\nhosts:\n").declared == ()
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

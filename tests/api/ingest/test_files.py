@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -154,4 +155,4 @@ def test_a_source_that_is_not_there_is_an_error(folder: Path, monkeypatch: pytes
 
 def test_a_glob_that_matches_nothing_is_an_error(folder: Path) -> None:
     with pytest.raises(SourceError, match=r"no YAML file in it matches \*\.toml"):
-        FileSource.at(f"{folder}/*.toml").open().find()
+        FileSource.at(f"{folder}/*.toml").open(ExitStack()).find()

@@ -6,6 +6,7 @@ import gzip
 import time
 import zlib
 from http.server import BaseHTTPRequestHandler
+from threading import Event, Thread
 
 import pytest
 from pydantic import SecretStr
@@ -14,9 +15,9 @@ from api.ingest.web import Host, Page, Place, Web, WebError, host_of, is_allowed
 from tests.pages import Reply, Site
 
 
-def get(site: Site, url: str, *hosts: Host, **options: int) -> Page:
+def get(site: Site, url: str, *hosts: Host) -> Page:
     with Web([site.host, *hosts]) as web:
-        return web.get(url, **options)
+        return web.get(url)
 
 
 def refusal(site: Site, url: str, *hosts: Host) -> str:
@@ -40,7 +41,8 @@ def lead_to(monkeypatch: pytest.MonkeyPatch, **addresses: list[str]) -> list[str
 def test_a_page_is_read_and_says_how_to_ask_for_it_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     site.pages["/a?x=1&y=%C3%A4"] = Reply(b"hello", headers={"ETag": '"1"'})
-    page = get(site, site.url("/a?x=1#part"), params={"y": "ä"})  # type: ignore[arg-type]
+    with Web([site.host]) as web:
+        page = web.get(site.url("/a?x=1#part"), params={"y": "ä"})
     assert (page.content, page.etag, page.url) == (b"hello", '"1"', site.url("/a?x=1&y=%C3%A4"))
     assert site.requests[0].headers["host"] == f"127.0.0.1:{site.port}"
 
@@ -60,7 +62,10 @@ def test_a_value_is_posted_as_json(site: Site) -> None:
         web.post(site.url("/a"), {"refs": ["a"]})
         with pytest.raises(WebError, match="it redirects, which only a page may"):
             web.post(site.url("/b"), {})
-    assert [(r.method, r.path, r.body) for r in site.requests] == [("POST", "/a", b'{"refs":["a"]}'), ("POST", "/b", b"{}")]
+    assert [(r.method, r.path, r.body) for r in site.requests] == [
+        ("POST", "/a", b'{"refs":["a"]}'),
+        ("POST", "/b", b"{}"),
+    ]
 
 
 def test_an_answer_that_is_no_page_says_its_status_and_nothing_of_a_secret(site: Site) -> None:
@@ -82,12 +87,12 @@ def test_five_redirects_are_followed_and_a_circle_is_not(site: Site) -> None:
 
 def test_a_host_that_is_not_listed_is_not_asked(site: Site) -> None:
     site.pages["/a"] = Reply(b"secret")
-    with Web([Host("127.0.0.1:1", private=True), Host("127.0.0.1", private=True)]) as web:
-        with pytest.raises(WebError, match=rf"127.0.0.1:{site.port} is not on the list of hosts that may be read"):
-            web.get(site.url("/a"))
-    with Web([Host(f"127.0.0.1:{site.port}")]) as web:
-        with pytest.raises(WebError, match="127.0.0.1 leads to 127.0.0.1, which may not be read; a host may be listed"):
-            web.get(site.url("/a"))
+    hosts = [Host("127.0.0.1:1", private=True), Host("127.0.0.1", private=True)]
+    with Web(hosts) as web, pytest.raises(WebError, match=f"127.0.0.1:{site.port} is not on the list of hosts"):
+        web.get(site.url("/a"))
+    reason = "127.0.0.1 leads to 127.0.0.1, which may not be read; a host may be listed as private, if that is meant"
+    with Web([Host(f"127.0.0.1:{site.port}")]) as web, pytest.raises(WebError, match=reason):
+        web.get(site.url("/a"))
     assert site.requests == []
 
 
@@ -161,7 +166,7 @@ def test_a_name_with_several_addresses_is_read_where_one_answers(site: Site, mon
         ("64:ff9b::a9fe:a9fe", False, False),
         ("2002:a9fe:a9fe::", False, False),
         ("fe80::1%eth0", False, False),
-        ("0.0.0.0", False, False),
+        ("0.0.0.0", False, False),  # noqa: S104
         ("::", False, False),
         ("224.0.0.1", False, False),
         ("ff02::1", False, False),
@@ -245,22 +250,16 @@ def test_a_token_is_not_sent_in_the_open(site: Site, monkeypatch: pytest.MonkeyP
     assert reason == "http://public.example/a: the token of public.example is sent over https only"
 
 
-def endless(piece: bytes, *headers: tuple[str, str]) -> object:
+def endless(handler: BaseHTTPRequestHandler) -> None:
     """A page that does not end by itself."""
-
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        for header in headers:
-            handler.send_header(*header)
-        handler.end_headers()
-        while True:
-            handler.wfile.write(piece)
-
-    return reply
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x" * 65_536)
 
 
 def test_a_page_that_is_too_long_is_not_read_to_its_end(site: Site) -> None:
-    site.pages["/endless"] = endless(b"x" * 65_536)  # type: ignore[assignment]
+    site.pages["/endless"] = endless
     site.pages["/long"] = Reply(b"x" * 101)
     assert refusal(site, site.url("/endless")) == f"{site.url('/endless')}: it has more than 5,000,000 bytes"
     with Web([site.host]) as web:
@@ -272,7 +271,12 @@ def test_a_page_that_is_too_long_is_not_read_to_its_end(site: Site) -> None:
 def test_what_is_compressed_is_bounded_by_what_it_becomes(site: Site) -> None:
     compress = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(compress.compress(bytes(1_000_000)) for _ in range(200)) + compress.flush()
-    pages = {"/bomb": bomb, "/small": gzip.compress(b"hello" * 50_000), "/cut": gzip.compress(b"hello")[:-1], "/no": b"not compressed"}
+    pages = {
+        "/bomb": bomb,
+        "/small": gzip.compress(b"hello" * 50_000),
+        "/cut": gzip.compress(b"hello")[:-1],
+        "/no": b"not compressed",
+    }
     for path, body in pages.items():
         site.pages[path] = Reply(body, headers={"Content-Encoding": "gzip"})
     site.pages["/other"] = Reply(b"x", headers={"Content-Encoding": "br"})
@@ -308,3 +312,27 @@ def test_a_byte_now_and_then_does_not_keep_a_page_open(site: Site, part: str) ->
     with Web([site.host], timeout=0.3) as web, pytest.raises(WebError, match="it takes too long"):
         web.get(site.url("/slow"))
     assert time.monotonic() - started < 5
+
+
+def test_who_closes_does_not_wait_for_a_page_that_never_comes(site: Site) -> None:
+    arrived = Event()
+
+    def silence(_handler: BaseHTTPRequestHandler) -> None:
+        arrived.set()
+        site.closing.wait(20)
+
+    site.pages["/silent"] = silence
+    web = Web([site.host], timeout=20)
+    reasons: list[str] = []
+
+    def read() -> None:
+        with pytest.raises(WebError) as refused:
+            web.get(site.url("/silent"))
+        reasons.append(str(refused.value))
+
+    reader = Thread(target=read)
+    reader.start()
+    assert arrived.wait(10)
+    web.close()
+    reader.join(10)
+    assert len(reasons) == 1

@@ -32,6 +32,7 @@ Actor = Annotated[
 ]
 
 KEYS = {"keys": "Only these keys."}
+TREE = {"tree": "Also those anywhere below it."}
 
 
 # Bodies
@@ -152,7 +153,9 @@ class Thing:
     annotations: list[Pair] | None = edges(
         documents.key_values("annotations"), "Its annotations.", order=("key",), arguments=KEYS
     )
-    owned: Connection[ThingRow] = connection(entities.owned_by, "What it owns.", both_ways=True, order_by=True)
+    owned: Connection[ThingRow] = connection(
+        entities.owned_by, "What it owns.", both_ways=True, order_by=True, arguments=TREE
+    )
     links: Connection["Link"] | None = connection(
         relations.of_entity,
         "Its relations.",
@@ -202,7 +205,7 @@ class System(Thing):
 @strawberry.type
 class Domain(Thing):
     parent: Optional["Domain"] = edge(entities.parent_of, "The domain that it is part of.")
-    parts: Connection["System"] = connection(entities.systems_in, "Its systems.")
+    parts: Connection["System"] = connection(entities.systems_in, "Its systems.", arguments=TREE)
 
 
 @strawberry.type
@@ -258,7 +261,7 @@ class Card:
     greeting: str = strawberry.field(resolver=_greeting)
     owner: Optional[ThingRow] = edge(entities.owner_of, "The same.")  # noqa: UP045
     labels: list[Pair] = edges(documents.key_values("labels"), "The same.", order=("key",), arguments=KEYS)
-    owned: Connection[ThingRow] = connection(entities.owned_by, "The same.", order_by=True)
+    owned: Connection[ThingRow] = connection(entities.owned_by, "The same.", order_by=True, arguments=TREE)
     spec: JSON = value(documents.spec_of, "The same.")
     card: Optional[CardRow] = part("The same.")  # noqa: UP045
     thing: Optional[ThingRow] = part("The thing.")  # noqa: UP045

@@ -28,7 +28,7 @@ Connect = Callable[[], Awaitable[Any]]
 LOOKED_AT = 2.0  # seconds between two looks at the end of the log, whether anything was heard or not
 _RETRY = 0.5  # seconds before a lost connection is made anew
 _ANSWER = 10.0  # seconds that a look may take, before the connection counts as lost
-_PAGES = 50  # that are kept; subscribers that keep up all want the last one
+_KEPT = 16  # pages and trees; subscribers that keep up all want the last ones
 
 _log = structlog.get_logger("catalograph.live")
 
@@ -108,14 +108,26 @@ class LiveFeed:
             self._moved = asyncio.Event()
 
     async def _once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        """What `read` gives, read once for all who want it now or soon. A reader that leaves takes it from nobody."""
-        task = self._shared.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = self._shared[key] = asyncio.ensure_future(read())
-            while len(self._shared) > _PAGES:
-                self._shared.popitem(last=False)
-        result: T = await asyncio.shield(task)
-        return result
+        """What `read` gives, read once for all who want it now or soon, over outages of the database.
+
+        Who leaves while it is read takes it from nobody.
+        """
+        while True:
+            task = self._shared.get(key)
+            if task is None:
+                task = self._shared[key] = asyncio.ensure_future(read())
+                while len(self._shared) > _KEPT:
+                    self._shared.popitem(last=False)
+            try:
+                result: T = await asyncio.shield(task)
+            except Exception as error:
+                if self._shared.get(key) is task:
+                    del self._shared[key]
+                if failure_of(error) != "unavailable":
+                    raise
+                await asyncio.sleep(_RETRY)
+            else:
+                return result
 
     async def _fetch(self, text: str, values: Sequence[Any]) -> list[Any]:
         return await self._reads.fetch(text, values)

@@ -138,7 +138,6 @@ class _WebSocket(WebSocketsSansIOProtocol):
     """
 
     def shutdown(self) -> None:
-        cast("_Pairing", self.transport).hurry()
         if self.handshake_complete and not self.close_sent and self.writable.is_set():
             self.close_timeout = _FAREWELL  # for the client to answer when it is told of the end
             self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012})

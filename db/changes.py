@@ -82,7 +82,7 @@ Fetch = Callable[[str, Sequence[Any]], Awaitable[list[Any]]]  # all rows of a st
 
 
 async def read(fetch: Fetch, after: int) -> Page:
-    """The next entries after a position, at most 100 and about 4 MB. Raises ForgottenError."""
+    """The next entries after a position, at most 100 and about 1 MB. Raises ForgottenError."""
     rows = await fetch(_PAGE, [after])
     if rows[0][0] > after:
         raise ForgottenError
@@ -134,7 +134,7 @@ _PAGE = """
         SELECT c.*, r.ref, row_number() OVER (ORDER BY c.seq) AS nth,
             sum(coalesce(pg_column_size(before), 0) + coalesce(pg_column_size(after), 0)) OVER (ORDER BY seq) AS size
         FROM (SELECT * FROM change WHERE seq > $1 ORDER BY seq LIMIT 100) c JOIN ref r ON r.id = c.entity_id
-    ) page ON page.nth = 1 OR page.size <= 4000000
+    ) page ON page.nth = 1 OR page.size <= 1000000
     ORDER BY page.seq
 """
 

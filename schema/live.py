@@ -30,6 +30,9 @@ class Live(Protocol):
     def position(self) -> int:
         """The latest position that this process knows of. Raises Unavailable before it knows any."""
 
+    async def look(self) -> None:
+        """Learn the latest position of all."""
+
     async def after(self, position: int) -> Page:
         """The next changes after a position; waits until there are some. Raises ForgottenError."""
 

@@ -38,7 +38,7 @@ async def _entity_changes(
 ) -> AsyncIterator[Event]:
     if filter is not None and (place := unanswerable(filter)) is not None:
         raise BadUserInput(f"`{place}` cannot be followed: it asks for more than the entity that changes.")
-    at = Place(context.live.position, present=0) if since is None else Place.of(since)
+    at = Place(context.live.position, present=0) if since is None else await _place(context.live, since)
     async for event in _present(context, filter, at):
         yield event
     try:
@@ -46,6 +46,16 @@ async def _entity_changes(
             yield event
     except ForgottenError:
         raise CursorExpired("What came after this cursor is not kept any more: start anew, without `since`") from None
+
+
+async def _place(live: Live, since: str) -> Place:
+    """Where to go on. A place that the log has not come to is of another catalog, or of one from before a backup."""
+    place = Place.of(since)
+    if place.position > live.position:
+        await live.look()  # another process may have known more
+    if place.position > live.position:
+        raise CursorExpired("The log of changes has not come to this cursor: start anew, without `since`")
+    return place
 
 
 async def _present(context: Context, wanted: EntityFilter | None, at: Place) -> AsyncIterator[Event]:

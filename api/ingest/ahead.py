@@ -49,7 +49,7 @@ class Ahead:
             await sync.apply(connection, self._source_id, difference)
             await sync.log(connection, difference, by=f"source:{self._source.name}")
         self.written.append(difference)
-        return [file if file.reading.findings or False else _settled(file) for file in files]
+        return [file if file.reading.findings or file.path in lost else _settled(file) for file in files]
 
 
 def _settled(file: StagedFile) -> StagedFile:

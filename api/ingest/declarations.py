@@ -37,6 +37,7 @@ from api.ingest.git import GitSource
 from api.ingest.trees import TreeSource, split_glob
 from api.ingest.url import UrlSource, host_read_for
 from api.ingest.web import Host, WebError
+from db.registering import REGISTERED
 from db.rules.allowed import UNTRUSTED, AllowedKinds
 from db.rules.records import Json
 from db.runs import Source
@@ -85,6 +86,13 @@ def _text(value: object) -> str:
     return value
 
 
+def _name(value: object) -> str:
+    text = _text(value)
+    if text == REGISTERED.name:
+        raise ValueError("is the name of what is registered by mutations, entity by entity")
+    return text
+
+
 def _interval(value: object) -> timedelta:
     match = _INTERVAL.fullmatch(value) if isinstance(value, str) else None
     if not match:
@@ -130,6 +138,7 @@ def _repository(value: object, info: ValidationInfo) -> str:
     return _url(text) if _SCHEME.match(text) else _path(text, info)
 
 
+Name = Annotated[str, BeforeValidator(_name), Field(max_length=1000)]
 Text = Annotated[str, BeforeValidator(_text), Field(max_length=1000)]
 PathText = Annotated[str, BeforeValidator(_path), Field(max_length=1000)]
 GlobText = Annotated[str, BeforeValidator(_glob), Field(max_length=1000)]
@@ -147,7 +156,7 @@ class Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     type: ClassVar[str]  # also the key of its place
-    name: Text | None = None
+    name: Name | None = None
     every: Interval = timedelta(minutes=5)
     kinds: Kinds | None = None
     trusted: bool = True

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Integer, Select, cast, func, literal, select, true, union_all
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Lateral,
+    Select,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from db.queries.closures import around
@@ -25,14 +39,19 @@ def by_keys(keys: Any) -> Select[Any]:
     more; title and kind are null of what does not exist. `links` are `[source id, type, target id]`, each relation
     seen from one end only.
     """
-    key = func.unnest(words(keys)).table_valued("key").render_derived(name="wanted")
-    depth, ref = (func.split_part(key.c.key, " ", part) for part in (1, 2))
-    start = select(refs.c.id).where(refs.c.ref == ref).lateral()
-    near = around(start.c.id, cast(depth, Integer), most=MAX_NODES + 1).subquery()
-    others = select(near.c.id, func.row_number().over().label("position")).where(near.c.id != start.c.id)
-    found = union_all(select(start.c.id, literal(0).label("position")), others.correlate(start)).cte()
-    drawn = select(_nodes(found), _links(found)).add_cte(found, nest_here=True).lateral()
-    return select(key.c.key, drawn).select_from(key.join(start, true()).join(drawn, true()))
+    wanted = func.unnest(words(keys)).table_valued("key").render_derived(name="wanted")
+    depth, ref = (func.split_part(wanted.c.key, " ", part) for part in (1, 2))
+    starts = select(wanted.c.key, cast(depth, Integer).label("depth"), refs.c.id).join(refs, refs.c.ref == ref)
+    start = starts.subquery("start")
+    drawn = _around(literal_column("start.id", BigInteger), literal_column("start.depth", Integer))
+    return select(start.c.key, drawn).select_from(start.join(drawn, true()))
+
+
+def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> Lateral:
+    near = around(start, depth, most=MAX_NODES + 1).subquery()
+    others = select(near.c.id, func.row_number().over().label("position")).where(near.c.id != start)
+    found = union_all(select(start.label("id"), literal(0).label("position")), others).cte()
+    return select(_nodes(found), _links(found)).add_cte(found, nest_here=True).lateral()
 
 
 def _nodes(found: CTE) -> ColumnElement[Any]:

@@ -26,7 +26,7 @@ import inspect
 import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Select, bindparam, func, literal_column, select
@@ -120,14 +120,14 @@ class Columns:
     """
 
     def __init__(self, table: str, alias: str = "parent") -> None:
-        self._table, self._alias = metadata.tables[table], alias
+        self._table, self.alias = metadata.tables[table], alias
         self.read: dict[str, TypeEngine[Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._table.c:
             raise AttributeError(f"table {self._table.name!r} has no column {name!r}")
         type_ = self.read[name] = self._table.c[name].type
-        return literal_column(f"{self._alias}.{name}", type_)
+        return literal_column(f"{self.alias}.{name}", type_)
 
 
 class EdgeField(StrawberryField):
@@ -209,6 +209,8 @@ class EdgeField(StrawberryField):
 
     def select_of(self, asked: Any, parent: Any, parameter: Parameter) -> Select[Any]:
         """The same, for arguments of this shape."""
+        if not self._own and isinstance(parent, Columns):
+            return _without_arguments(self, parent.alias)
         return self.select(parent, **dict(zip(self._own, put_together(asked, parameter), strict=True)))
 
     def asked(self, given: dict[str, Any]) -> Asked:
@@ -338,6 +340,15 @@ class PartField(StrawberryField):
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The object itself."""
         return source
+
+
+@lru_cache(maxsize=200)
+def _without_arguments(edge: EdgeField, parent: str) -> Select[Any]:
+    """The Select of an edge without arguments. It is the same in all statements that call the parent so.
+
+    SQLAlchemy takes longer to make it, with a table's columns anew, than to write it down.
+    """
+    return edge.select(Columns(str(edge.parent), parent))
 
 
 def _unnamed(type_: TypeEngine[Any]) -> Any:

@@ -39,8 +39,8 @@ class CutOffError(Exception):
 class Reader:
     """Runs the statements of one request, some side by side, and counts them.
 
-    Loaders run in tasks of their own, which do not end with the request; what runs aside then, or would begin to, is for
-    `cancel`.
+    Loaders run in tasks of their own, which do not end with the request; what runs aside then, or would begin there, is
+    for `cancel`.
     """
 
     def __init__(self, reads: Reads) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 from strawberry import Info
 
+from api.graphiql import graphiql_routes
 from api.graphql import GraphQLEndpoint
 from api.log import RequestLog
 from api.operation import Operations
@@ -109,6 +110,11 @@ class Mutation:
         info.context.stage.touched += 1
         return info.context.stage.touched
 
+    @strawberry.mutation
+    async def go(self, info: Info[Numbered, None]) -> bool:
+        info.context.stage.go.set()
+        return True
+
 
 @strawberry.type
 class Subscription:
@@ -138,9 +144,10 @@ class Subscription:
         raise RuntimeError(SECRET)
 
     @strawberry.subscription
-    async def refused(self) -> AsyncGenerator[int, None]:
-        raise BadUserInput("The cursor is too old")
-        yield 1
+    async def refused(self, since: int = 1) -> AsyncGenerator[int, None]:
+        if since > 0:
+            raise BadUserInput("The cursor is too old")
+        yield since
 
     @strawberry.subscription
     def unmade(self) -> AsyncGenerator[int, None]:
@@ -171,7 +178,7 @@ def streaming_app(stage: Stage, settings: Settings) -> Starlette:
 
     parts = Operations(SCHEMA, Limits()), context, settings
     routes = [Route("/graphql", GraphQLEndpoint(*parts)), WebSocketRoute("/graphql", GraphQLSocket(*parts))]
-    return Starlette(routes=routes, middleware=[Middleware(RequestLog)], lifespan=lifespan)
+    return Starlette(routes=[*routes, *graphiql_routes()], middleware=[Middleware(RequestLog)], lifespan=lifespan)
 
 
 class Serving:

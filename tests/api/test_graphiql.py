@@ -29,7 +29,9 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL
 
 from api import graphiql
 from api.graphiql import graphiql_page, graphiql_routes
+from api.settings import Settings
 from schema.build import create_schema
+from tests.api.streams import Stage, streaming_app
 
 SECRET = "Bearer do-not-keep-me"
 TYPED_QUERY = 'query Typed { component(name: "dice-roller") { title } }'
@@ -294,6 +296,21 @@ def test_a_subscription_streams_with_the_typed_header(
     expect_result(page, f"1 for {SECRET}")
     expect(page.get_by_role("button", name="Execute query")).to_be_visible()  # no longer "Stop query"
     streams_seen_to_their_end.append(stream.value)
+
+
+def test_a_subscription_at_the_real_endpoint_shows_each_event_when_it_comes(
+    page: Page, streams_seen_to_their_end: list[Sent]
+) -> None:
+    with serving(streaming_app(Stage(), Settings())) as url:
+        open_explorer(page, f"{url}/graphiql")
+        type_query(page, "subscription Typed { waiting }")
+        with page.expect_request("**/graphql") as stream:
+            run_query(page)
+        expect_result(page, '"waiting": 1')
+        page.request.post(f"{url}/graphql", data={"query": "mutation { go }"})
+        expect_result(page, '"waiting": 2')
+        expect(page.get_by_role("button", name="Execute query")).to_be_visible()  # no longer "Stop query"
+        streams_seen_to_their_end.append(stream.value)
 
 
 def test_the_editor_follows_the_system_from_light_to_dark(page: Page, server_url: str) -> None:

@@ -62,7 +62,9 @@ class Stream:
 
 @asynccontextmanager
 async def streamed(serving: Serving, query: str, method: str = "POST", **more: Any) -> AsyncIterator[Stream]:
-    request = {"json": {"query": query, **more}} if method == "POST" else {"params": {"query": query, **more}}
+    request: dict[str, Any] = (
+        {"json": {"query": query, **more}} if method == "POST" else {"params": {"query": query, **more}}
+    )
     async with (
         httpx2.AsyncClient(base_url=f"http://{serving.address}", timeout=10, trust_env=False) as client,
         client.stream(method, "/graphql", headers={"accept": "text/event-stream"}, **request) as response,
@@ -73,7 +75,7 @@ async def streamed(serving: Serving, query: str, method: str = "POST", **more: A
 async def answered(
     stage: Stage, query: str, method: str = "POST", accept: str = "text/event-stream"
 ) -> httpx2.Response:
-    request = {"json": {"query": query}} if method == "POST" else {"params": {"query": query}}
+    request: dict[str, Any] = {"json": {"query": query}} if method == "POST" else {"params": {"query": query}}
     async with (
         served(stage) as serving,
         httpx2.AsyncClient(base_url=f"http://{serving.address}", timeout=10, trust_env=False) as client,

@@ -437,14 +437,16 @@ async def test_a_client_that_reads_again_misses_nothing(stage: Stage) -> None:
         assert [message["payload"]["data"]["ticks"]["number"] for message in messages[:-1]] == [*range(1, 1001)]
 
 
-async def test_a_client_that_never_reads_is_cut_off(stage: Stage) -> None:
+async def test_a_client_that_never_reads_is_cut_off_and_until_then_costs_two_messages(stage: Stage) -> None:
     with logged() as log:
-        async with talking_to_a_deaf_client(stage, slow_client_timeout=0.2) as (_, socket):
-            await ask(socket, "a", f"subscription {{ ticks(to: 10000, size: {BIG}) {{ number text }} }}")
+        async with talking_to_a_deaf_client(stage, slow_client_timeout=0.5) as (_, socket):
+            for number in range(20):
+                await ask(socket, f"{number}", f"subscription {{ ticks(to: 10000, size: {BIG}) {{ number text }} }}")
             await asyncio.wait_for(stage.closed.wait(), 10)
             await until(stage.is_empty)
     (cut,) = lines_of(log, "client cut off")
-    assert cut["waiting_bytes"] > 10_000
+    message = 2 * BIG + 200  # bytes
+    assert 10_000 < cut["waiting_bytes"] < 65_536 + 2 * message  # not one for each operation
 
 
 async def test_a_client_that_reads_slowly_is_not_cut_off(stage: Stage) -> None:

@@ -333,7 +333,7 @@ class Memory:
 async def remembered(url: str) -> AsyncIterator[Memory]:
     """The memory after ever more distinct documents, asked of the catalog at `url` as a server is asked."""
     kept, reads = operations.Operations(create_schema(), Limits()), Reads(url, pool_size=2)
-    chance = Random(7)  # noqa: S311 - not for secrets
+    chance = Random(7)
     try:
         with _collecting_as_a_server_does():
             for number in range(1, _SEEN[-1] + 1):

@@ -117,7 +117,7 @@ class Landscape:
         return f"squad-{n:05}"
 
     def _descriptors(self) -> Iterator[Descriptor]:
-        chance, sizes = Random(sum(self.sizes)), self.sizes  # noqa: S311 - not for secrets
+        chance, sizes = Random(sum(self.sizes)), self.sizes
         for n in range(sizes.tribes):
             yield _descriptor(chance, "Group", self.tribe(n), type="tribe", children=[])
         for n in range(sizes.squads):

@@ -35,7 +35,7 @@ class Operation:
 
     def drawn(self, landscape: Landscape) -> list[Variables]:
         """The variables of the requests of one round, always the same."""
-        chance = Random(self.name)  # noqa: S311 - not for secrets
+        chance = Random(self.name)
         return [self.draw(chance, landscape) for _ in range(self.requests)]
 
 

@@ -58,7 +58,7 @@ def text_of(documents: Iterable[dict[str, Json]]) -> str:
 
 def drawn_catalog(number: int) -> DrawnCatalog:
     """The catalog of this number: 10 to 40 entities, of which some are as old as others and some are not."""
-    chance = Random(number)  # noqa: S311 - nothing is kept secret by it
+    chance = Random(number)
     names = _identities(chance)
     last = [_Author(chance, names, name).document() for name in names]
     first = [_older(chance, document) for document in last if chance.random() < 0.6]

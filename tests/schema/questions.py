@@ -97,9 +97,9 @@ def _leaves(known: Known) -> dict[str, SearchStrategy[Any]]:
     closure = st.fixed_dictionaries({"ref": st.sampled_from(_names(known))}, optional={"depth": steps})
     return {
         "ref": st.lists(st.sampled_from(_names(known)), max_size=4),
-        "kind": _string(read(lambda document: document["kind"]), any_case=True),
-        "namespace": _string(read(lambda document: document["metadata"].get("namespace")), any_case=True),
-        "name": _string(read(lambda document: document["metadata"]["name"]), any_case=True),
+        "kind": _string(read(lambda document: document["kind"])),
+        "namespace": _string(read(lambda document: document["metadata"].get("namespace"))),
+        "name": _string(read(lambda document: document["metadata"]["name"])),
         "title": _string(read(lambda document: document["metadata"].get("title"))),
         "type": _string(read(lambda document: document.get("spec", {}).get("type"))),
         "lifecycle": _string(read(lambda document: document.get("spec", {}).get("lifecycle"))),
@@ -125,19 +125,18 @@ def _refs(known: Known) -> SearchStrategy[str]:
     return whole | whole | whole.map(lambda ref: ref.partition(":")[2])
 
 
-def _string(texts: Sequence[str], *, any_case: bool = False) -> SearchStrategy[Question]:
+def _string(texts: Sequence[str]) -> SearchStrategy[Question]:
     text = _texts(texts)
-    if any_case:
-        text |= text.map(str.swapcase)
-    start = st.builds(lambda text, end: text[:end], text, st.integers(0, 4))
-    piece = st.builds(lambda text, start, size: text[start : start + size], text, st.integers(0, 4), st.integers(0, 3))
-    some = st.lists(text, max_size=3)
+    text |= text.map(str.swapcase)
+    start = st.builds(lambda text, end: text[:end], text, st.integers(0, 3))
+    piece = st.builds(lambda text, start, size: text[start : start + size], text, st.integers(0, 3), st.integers(0, 3))
+    bent = st.builds(lambda text, wild: wild + text[1:], start | piece, st.sampled_from(["%", "_", "\\"]))
     return _objects(
         {
             **dict.fromkeys(("eq", "ne"), text),
-            **dict.fromkeys(("in", "notIn"), some),
-            "prefix": text | start,
-            "contains": text | piece,
+            **dict.fromkeys(("in", "notIn"), st.lists(text, max_size=3)),
+            "prefix": text | start | bent,
+            "contains": text | piece | bent,
             "exists": st.booleans(),
         }
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import pytest
@@ -73,7 +73,7 @@ class Follower:
         self.cursor = event["cursor"]
         return event
 
-    async def __aenter__(self) -> Follower:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -243,7 +243,13 @@ async def test_an_empty_log_that_was_forgotten_still_knows_its_end(live: Graph, 
     await catalog.ingest(tmp_path)
     await catalog.rows("UPDATE change SET at = now() - interval '91 days'")
     assert await changes.forget(live.engine, days=90) == 1
-    assert await changes.last_position(lambda text, values: live.reads.fetch(text, values)) == 1
+    assert await changes.last_position(live.reads.fetch) == 1
+
+
+async def test_a_cursor_that_the_log_has_not_come_to_is_told_so(live: Graph) -> None:
+    async with Follower(live, since=Place(1_000).cursor) as follower:
+        with pytest.raises(CursorExpired, match="has not come to this cursor"):
+            await follower.whole()
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "e30", "eyJjYXRhbG9nIjotMX0", "eyJjYXRhbG9nIjp0cnVlfQ", "eyJjYXRhbG9nIjoxLCJvdGhlciI6Mn0", "bnVsbA", "WzFd"])

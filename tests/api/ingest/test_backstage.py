@@ -538,16 +538,18 @@ async def test_a_listing_that_is_too_large_is_said(
 
 
 async def test_the_wait_that_an_answer_asks_for_ends_when_the_reading_is_closed(backstage: Backstage) -> None:
-    asked = threading.Event()
+    waits = threading.Event()
 
-    def busy(_request: Request) -> Answer:
-        asked.set()
-        return Answer(429, headers={"Retry-After": "60"})
+    class Closed(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.set()
+            return super().wait(timeout)
 
-    backstage.instead = busy
+    backstage.instead = lambda _request: Answer(429, headers={"Retry-After": "60"})
     reading = Mirror(source(backstage), Known())
+    reading._backstage._closed = Closed()
     waiting = asyncio.create_task(asyncio.to_thread(next, reading.batches()))
-    assert await asyncio.to_thread(asked.wait, 30)
+    assert await asyncio.to_thread(waits.wait, 30)
     with reading:
         pass
     async with asyncio.timeout(30):

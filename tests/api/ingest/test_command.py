@@ -158,16 +158,16 @@ async def test_a_url_does_not_lead_to_hosts_that_nobody_named(run: Run) -> None:
 
 
 async def test_a_bare_repository_is_read_as_committed(run: Run, tree: Tree, catalog: Catalog) -> None:
-    repository = tree.root.parent / "catalog.git"
-    with Repo.init_bare(str(repository), mkdir=True) as repo:
+    place = str(tree.root.parent / "catalog.git")
+    with Repo.init_bare(place, mkdir=True) as bare:
         blob = Blob.from_string(component("a").encode())
-        repo.object_store.add_object(blob)
+        bare.object_store.add_object(blob)
         files = GitTree()
         files.add(b"a.yaml", 0o100644, blob.id)
-        repo.object_store.add_object(files)
-        head = repo.get_worktree().commit(message=b"A", tree=files.id, committer=b"A <a@b.c>", author=b"A <a@b.c>")
+        bare.object_store.add_object(files)
+        head = bare.get_worktree().commit(message=b"A", tree=files.id, committer=b"A <a@b.c>", author=b"A <a@b.c>")
 
-    result = await run(str(repository), "--json")
+    result = await run(place, "--json")
 
     assert (result.exit_code, json.loads(result.stdout)["added"]) == (0, 1)
     assert await catalog.rows("SELECT type, commit FROM source_run r JOIN source s ON s.id = r.source_id") == [

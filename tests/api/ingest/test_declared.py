@@ -103,12 +103,12 @@ def test_each_type_of_source_is_read(file: Path) -> None:
     opened = sources.opened(url, by=SETTINGS)
     assert isinstance(opened, UrlSource)
     assert opened.hosts == sources.access.hosts, "what is fetched is the raw file, whose host is listed, with its token"
-    mirror = sources.opened(backstage, by=SETTINGS)
-    assert isinstance(mirror, BackstageSource)
-    assert (mirror.hosts[0].name, mirror.hosts[0].private) == ("backstage.internal:7007", True)
-    assert mirror.hosts[0].token
-    assert mirror.hosts[0].token.get_secret_value() == "s3cret"
-    assert mirror.filters == ("kind=component",)
+    opened = sources.opened(backstage, by=SETTINGS)
+    assert isinstance(opened, BackstageSource)
+    assert (opened.hosts[0].name, opened.hosts[0].private) == ("backstage.internal:7007", True)
+    assert opened.hosts[0].token
+    assert opened.hosts[0].token.get_secret_value() == "s3cret"
+    assert opened.filters == ("kind=component",)
 
 
 def test_no_secret_is_in_a_definition(file: Path) -> None:
@@ -205,6 +205,7 @@ hosts:
             "sources:\n  - url: https://ada:pw@example.com/a.yaml\n",
             "2: sources[0].url: a URL must not hold a user name",
         ),
+        ("sources:\n  - {folder: a, name: entityRegister}\n", "2: sources[0].name: is the name of what is registered"),
         ("sources:\n  - {folder: a, every: 31d}\n", "2: sources[0].every: must be at most 30d"),
     ],
 )

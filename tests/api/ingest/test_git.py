@@ -38,7 +38,7 @@ LINK, FOLDER, SUBMODULE = stat.S_IFLNK, stat.S_IFDIR, 0o160000
 Files = dict[str, str | tuple[int, str]]
 
 
-def tree_of(repo: Repo, files: Files) -> ObjectID:
+def tree_of(repository: Repo, files: Files) -> ObjectID:
     """A tree of files; a pair is a mode and what the entry holds, or, for a submodule, its commit."""
     tree = Tree()
     folders: dict[str, Files] = {}
@@ -52,39 +52,39 @@ def tree_of(repo: Repo, files: Files) -> ObjectID:
             tree.add(path.encode(), mode, ObjectID(text.encode()))
         else:
             blob = Blob.from_string(text.encode())
-            repo.object_store.add_object(blob)
+            repository.object_store.add_object(blob)
             tree.add(path.encode(), mode, blob.id)
     for folder, below in folders.items():
-        tree.add(folder.encode(), FOLDER, tree_of(repo, below))
-    repo.object_store.add_object(tree)
+        tree.add(folder.encode(), FOLDER, tree_of(repository, below))
+    repository.object_store.add_object(tree)
     return tree.id
 
 
-def commit(repo: Repo, files: Files, branch: str = "main") -> str:
+def commit(repository: Repo, files: Files, branch: str = "main") -> str:
     """Put files on a branch, and say the commit."""
     ref = Ref(f"refs/heads/{branch}".encode())
     made = Commit()
-    made.tree = tree_of(repo, files)
-    made.parents = [repo.refs[ref]] if ref in repo.refs else []
+    made.tree = tree_of(repository, files)
+    made.parents = [repository.refs[ref]] if ref in repository.refs else []
     made.author = made.committer = b"Ann <ann@example.com>"
-    made.author_time = made.commit_time = 1_700_000_000 + len(list(repo.object_store))
+    made.author_time = made.commit_time = 1_700_000_000 + len(list(repository.object_store))
     made.author_timezone = made.commit_timezone = 0
     made.message = b"change"
-    repo.object_store.add_object(made)
-    repo.refs[ref] = made.id
+    repository.object_store.add_object(made)
+    repository.refs[ref] = made.id
     return made.id.decode()
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Repo]:
-    with Repo.init_bare(str(tmp_path / "bare.git"), mkdir=True, default_branch=b"main") as repo:
-        yield repo
+    with Repo.init_bare(str(tmp_path / "bare.git"), mkdir=True, default_branch=b"main") as repository:
+        yield repository
 
 
 @pytest.fixture
 def working(tmp_path: Path) -> Iterator[Repo]:
-    with Repo.init(str(tmp_path / "working"), mkdir=True, default_branch=b"main") as repo:
-        yield repo
+    with Repo.init(str(tmp_path / "working"), mkdir=True, default_branch=b"main") as repository:
+        yield repository
 
 
 def source(repository: str, tmp_path: Path, **options: Any) -> GitSource:
@@ -290,10 +290,10 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def git_server(repo: Repo) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+def git_server(repository: Repo) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
     """The URL of a repository, and the requests that are made: path and Authorization."""
     asked: list[tuple[str, str | None]] = []
-    serve = make_wsgi_chain(DictBackend(dict[str, BackendRepo]({"/r.git": repo})))
+    serve = make_wsgi_chain(DictBackend(dict[str, BackendRepo]({"/r.git": repository})))
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         asked.append((environ["PATH_INFO"], environ.get("HTTP_AUTHORIZATION")))
@@ -322,8 +322,8 @@ async def test_a_repository_behind_a_url_is_cloned_once_and_then_fetched(
         hosts = (host_of(url),)
         await read(catalog, url, tmp_path, hosts=hosts)
         [clone] = (tmp_path / "clones").glob("*.git")
-        with Repo(str(clone)) as repo:
-            assert Blob.from_string(b"old").id not in repo.object_store, "history is not fetched"
+        with Repo(str(clone)) as repository:
+            assert Blob.from_string(b"old").id not in repository.object_store, "history is not fetched"
         posted = [path for path, _ in asked if path.endswith("upload-pack")]
 
         await read(catalog, url, tmp_path, hosts=hosts)
@@ -333,7 +333,9 @@ async def test_a_repository_behind_a_url_is_cloned_once_and_then_fetched(
         await read(catalog, url, tmp_path, hosts=hosts)
     assert await origins(catalog) == [(A, "a.yaml", first), (B, "b.yaml", second), (ANN_REF, "ann.yaml", first)]
     assert await runs(catalog) == [first, first, second]
-    assert len(list((tmp_path / "clones").glob("*.git"))) == 1
+    with Repo(str(clone)) as repository:
+        unchanged = Blob.from_string(ANN.encode()).id
+        assert [unchanged in pack for pack in repository.object_store.packs].count(True) == 1, "it was fetched once"
 
 
 async def test_a_branch_that_was_rewritten_is_read_as_it_is_now(catalog: Catalog, bare: Repo, tmp_path: Path) -> None:

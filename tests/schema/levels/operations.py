@@ -36,7 +36,7 @@ OPERATION_NAME = "Asked"
 
 def seeded(*about: Any) -> Random:
     """Chance that is always the same for the same values."""
-    return Random(repr(about))  # noqa: S311 - it hides nothing
+    return Random(repr(about))
 
 
 @dataclass(frozen=True)

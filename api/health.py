@@ -31,7 +31,9 @@ async def alive(_request: Request) -> JSONResponse:
 
 
 async def ready(request: Request[State]) -> JSONResponse:
-    """The database answers, and its tables are there."""
+    """The database answers, its tables are there, and the process is not about to end."""
+    if request.state["stopping"].is_set():
+        return _answer(503, {"status": "stopping"})
     if not request.state["started"].is_set():
         return _answer(503, {"status": "unavailable", "database": "not reached yet"})
     problem = await _database_problem(request.state["engine"])

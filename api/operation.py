@@ -28,7 +28,14 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from api.wanted import in_time
-from schema.errors import BadUserInput, DocumentError, OperationNotFound, ParseFailed, TokenLimit, ValidationFailed
+from schema.errors import (
+    BadUserInput,
+    OperationNotFound,
+    ParseFailed,
+    TokenLimit,
+    ValidationFailed,
+    VariablesRefused,
+)
 from schema.levels.operation import Operation
 from schema.limits import Limits, Weight, weigh
 
@@ -48,12 +55,6 @@ _ABORTED = GraphQLError("The document repeats fields so often that it takes too 
 
 # Makes a context, for as long as something runs in it.
 Fresh = Callable[[], AbstractContextManager[object]]
-
-
-class VariablesRefused(DocumentError):
-    """Variables have values that are refused: each, and why."""
-
-    code = "BAD_USER_INPUT"
 
 
 @dataclass(frozen=True, slots=True)

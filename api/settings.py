@@ -75,8 +75,8 @@ class Settings(BaseModel):
     )
     database_listen_url: Annotated[SecretStr, BeforeValidator(_usable_url)] | None = Field(
         default=None,
-        description="URL of the same database straight to Postgres, where DATABASE_URL leads to a pooler: one connection "
-        "on which this process hears of changes. Without it they come up to two seconds late behind a pooler.",
+        description="URL of the same database straight to Postgres, where DATABASE_URL leads to a pooler: for one "
+        "connection, on which this process hears of changes. Without it they come up to two seconds late there.",
     )
     change_retention: float = Field(
         default=90,

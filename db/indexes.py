@@ -51,12 +51,15 @@ async def keep(engine: AsyncEngine, pointers: Iterable[Pointer]) -> Change:
     connections, and lets a statement take as long as it needs.
     """
     wanted = {index.name: index for pointer in pointers for index in _indexes(pointer)}
-    async with engine.begin() as holder:
-        # To wait in Postgres would hold a snapshot, which the one who makes an index would wait for in turn.
-        while not await locks.try_lock(holder, locks.INDEXES):  # noqa: ASYNC110 - another process has it
-            await asyncio.sleep(_TURN)
-        async with engine.connect() as connection:
-            return await _keep(await connection.execution_options(isolation_level="AUTOCOMMIT"), wanted)
+    while True:
+        # To make an index is to wait for all who hold a snapshot. So nobody waits for the lock in a transaction, and
+        # who has it lets go of the snapshot in which it was taken: by a statement that needs none.
+        async with engine.begin() as holder:
+            if await locks.try_lock(holder, locks.INDEXES):
+                await locks.without_timeout(holder)
+                async with engine.connect() as connection:
+                    return await _keep(await connection.execution_options(isolation_level="AUTOCOMMIT"), wanted)
+        await asyncio.sleep(_TURN)
 
 
 @dataclass(frozen=True, slots=True)

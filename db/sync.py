@@ -65,7 +65,8 @@ async def compare(connection: AsyncConnection, source_id: int, *, whole: bool = 
     values = {"source": source_id, "whole": whole}
     for statement in (*_CLAIMS, _WRITTEN):
         await connection.execute(text(statement), values)
-    return Difference(*(await connection.execute(text(_DIFFERENCE), values)).one(), whole)
+    at, added, changed, removed, held = (await connection.execute(text(_DIFFERENCE), values)).one()
+    return Difference(at, added, changed, removed, held, whole)
 
 
 async def differences(connection: AsyncConnection) -> AsyncIterator[Change]:

@@ -10,6 +10,7 @@
     │   ├── ParseFailed             GRAPHQL_PARSE_FAILED         the document is not GraphQL
     │   ├── TokenLimit              TOKEN_LIMIT                  the document has too many tokens
     │   ├── ValidationFailed        GRAPHQL_VALIDATION_FAILED    the document does not fit the schema
+    │   ├── VariablesRefused        BAD_USER_INPUT               variables have values that are refused
     │   ├── OperationNotFound       OPERATION_NOT_FOUND          which operation to run is not clear
     │   ├── OperationLimit          OPERATION_LIMIT              the document has too many operations
     │   ├── DepthLimit              DEPTH_LIMIT                  the operation is nested too deep
@@ -146,6 +147,12 @@ class ValidationFailed(DocumentError):
     code = "GRAPHQL_VALIDATION_FAILED"
 
 
+class VariablesRefused(DocumentError):
+    """Variables have values that are refused: each, and why."""
+
+    code = "BAD_USER_INPUT"
+
+
 class OperationNotFound(RequestError):
     """The document has no operation of that name, or several and no name was given."""
 
@@ -153,7 +160,10 @@ class OperationNotFound(RequestError):
 
 
 class OperationLimit(RequestError):
-    """The document has more operations than the limit. This one and the next five point at the first beyond it."""
+    """The document, or a socket, has more operations than the limit.
+
+    This one and the next five point at the first of a document beyond it.
+    """
 
     code = "OPERATION_LIMIT"
 

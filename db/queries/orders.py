@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Select, type_coerce
 
 from db.queries.keyset import Key
 from db.queries.values import Value
 from db.rules.filters import EntityOrder, EntityOrderField
 from db.rules.pointers import Pointer
-from db.tables import document, ref
+from db.tables import Word, document, ref
 
 _OWNER = EntityOrderField.OWNER.value
 
@@ -31,7 +31,8 @@ def with_columns(query: Select[Any], keys: Sequence[Key], pointers: Sequence[Poi
     entity = query.selected_columns
     if any(key.column == _OWNER for key in keys):
         owner = ref.alias()
-        query = query.outerjoin(owner, owner.c.id == entity.owner_id).add_columns(owner.c.ref.label(_OWNER))
+        maybe = type_coerce(owner.c.ref, Word)  # the column itself is never null, and would be ordered so
+        query = query.outerjoin(owner, owner.c.id == entity.owner_id).add_columns(maybe.label(_OWNER))
     if pointers:
         its = document.alias()
         query = query.join(its, its.c.entity_id == entity.id)

@@ -181,7 +181,7 @@ class Value:
     @property
     def words(self) -> Sql:
         """The text that it is, cut off at `LONGEST`, or `true` or `false`; else null."""
-        text = case((_is(self.json, "string", "boolean"), func.left(_text(self.json), LONGEST)))
+        text = case((_is(self.json, "string", "boolean"), func.left(_text(self.json), LONGEST, type_=Word)))
         return collate(text, "C")
 
     def _some(self, holds: Callable[[Value], Condition]) -> Condition:

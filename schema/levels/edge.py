@@ -342,7 +342,7 @@ class PartField(StrawberryField):
         return source
 
 
-@lru_cache(maxsize=200)
+@lru_cache(maxsize=100)  # of 0.1 MB each
 def _without_arguments(edge: EdgeField, parent: str) -> Select[Any]:
     """The Select of an edge without arguments. It is the same in all statements that call the parent so.
 

@@ -30,10 +30,11 @@ NUMBERS = (
 _NAMES = ("a", "A", "a-1", "a_1", "A.1", "alpha", "Alpha", "ALPHA", "beta", "Beta", "z", "Zz", "0", "10", "9")
 _NAMESPACES = ("default", "default", "default", "edge", "lab-1")
 _KINDS = (
-    *("Component", "Component", "Component", "API", "Resource", "Resource", "System", "System", "Domain", "Domain"),
-    *("Group", "Group", "Group", "Group", "User", "User", "User", "Location", "Template"),
+    *("Component", "Component", "Component", "Component", "Resource", "Resource", "API", "System", "System"),
+    *("Domain", "Domain", "Group", "Group", "Group", "Group", "User", "User", "Location", "Template"),
     *("AiResource", "airesource", "Robot"),
 )
+_TITLES = ("alpha", "Alpha", "ALPHA", "alpha beta", "al%a", "al_a", "al\\a", "ålpha")
 _TYPES = ("service", "Service", "services", "website", "team", "x" * 254, "x" * 255, "x" * 256, "x" * 255 + "y")
 _TAGS = ("a", "a-b", "b", "c++", "c#", "go", "python", "10", "9")
 _KEYS = ("tier", "Tier", "a", "app.kubernetes.io/name", "x.y/z_1", "backstage.io/managed-by")
@@ -87,7 +88,7 @@ class _Identity:
 def _identities(chance: Random) -> list[_Identity]:
     drawn = (
         _Identity(chance.choice(_KINDS), chance.choice(_NAMESPACES), chance.choice(_NAMES))
-        for _ in range(chance.randint(14, 55))
+        for _ in range(chance.randint(14, 60))
     )
     return list({identity.ref: identity for identity in drawn}.values())[:40]
 
@@ -119,11 +120,11 @@ class _Author:
         if self._whose.namespace != "default" or self._likely(0.3):
             metadata["namespace"] = self._whose.namespace
         drawn: dict[str, Json] = {
-            "title": self._chance.choice(ODD_TEXTS),
+            "title": self._chance.choice((*_TITLES, *_TITLES, *ODD_TEXTS)),
             "description": self._chance.choice(("", *ODD_TEXTS)),
             "tags": self._some(_TAGS),
             "labels": {key: self._chance.choice(_LABELS) for key in self._some(_KEYS)},
-            "annotations": {key: self._chance.choice(("", *ODD_TEXTS)) for key in self._some(_KEYS)},
+            "annotations": {key: self._chance.choice(("", "", *_TITLES, *ODD_TEXTS)) for key in self._some(_KEYS)},
             "x-info": self._json(2),
         }
         return metadata | {key: value for key, value in drawn.items() if self._likely(0.6)}
@@ -148,7 +149,7 @@ class _Author:
     def _value(self, field: Field) -> Json:
         if field.link is not None:
             if field.shape in {Shape.TEXTS, Shape.TEXT_OR_TEXTS}:
-                return [self._ref(field) for _ in range(self._chance.randint(0, 3))]
+                return [self._ref(field) for _ in range(self._chance.randint(1, 3))]
             return self._ref(field)
         match field.shape:
             case Shape.MAPPINGS:

@@ -51,12 +51,12 @@ class Known:
         return found
 
 
-def filters(known: Known, fields: Sequence[str]) -> SearchStrategy[Question]:
-    """Filters that ask these fields of `EntityFilter`, in each other up to `DEPTH`."""
+def filters(known: Known, fields: Sequence[str], depth: int = DEPTH) -> SearchStrategy[Question]:
+    """Filters that ask these fields of `EntityFilter`, so many in each other."""
     leaf_of = _leaves(known)
     leaves = _objects({name: leaf_of[name] for name in fields})
     asked = leaves
-    for _ in range(DEPTH - 1):
+    for _ in range(depth - 1):
         parts = st.lists(asked, max_size=3)
         asked = leaves | st.builds(
             lambda combined, leaf: {**leaf, **combined},
@@ -94,7 +94,9 @@ def _leaves(known: Known) -> dict[str, SearchStrategy[Any]]:
     read = known.texts
     tags = sorted({tag for document in known.documents for tag in document["metadata"].get("tags", ())})
     refs, steps = _refs(known), st.none() | st.integers(1, 4) | st.integers(1, 10)
-    closure = st.fixed_dictionaries({"ref": st.sampled_from(_names(known))}, optional={"depth": steps})
+    depending = [ref for ref in known.refs if ref.startswith(("component:", "resource:"))]
+    start = st.sampled_from(depending) | st.sampled_from(_names(known)) if depending else st.sampled_from(_names(known))
+    closure = st.fixed_dictionaries({"ref": start}, optional={"depth": steps})
     return {
         "ref": st.lists(st.sampled_from(_names(known)), max_size=4),
         "kind": _string(read(lambda document: document["kind"])),
@@ -127,7 +129,7 @@ def _refs(known: Known) -> SearchStrategy[str]:
 
 def _string(texts: Sequence[str]) -> SearchStrategy[Question]:
     text = _texts(texts)
-    text |= text.map(str.swapcase)
+    text = text | text | text.map(str.swapcase)
     start = st.builds(lambda text, end: text[:end], text, st.integers(0, 3))
     piece = st.builds(lambda text, start, size: text[start : start + size], text, st.integers(0, 3), st.integers(0, 3))
     bent = st.builds(lambda text, wild: wild + text[1:], start | piece, st.sampled_from(["%", "_", "\\"]))
@@ -163,7 +165,8 @@ def _key(values: dict[str, list[str]]) -> SearchStrategy[Question]:
 
 def _path(values: dict[str, list[Json]]) -> SearchStrategy[Question]:
     beside = [f"{pointer}/{step}" for pointer in sorted(values) for step in ("0", "01", "-1", "-", "+0", "1", "gone")]
-    pointers = st.sampled_from(sorted(values))
+    busy = [pointer for pointer in sorted(values) if len(values[pointer]) > 2]  # lists, or what many have
+    pointers = st.sampled_from(busy) | st.sampled_from(sorted(values))
 
     def of(pointer: str) -> SearchStrategy[Question]:
         found = values.get(pointer, [])
@@ -172,7 +175,7 @@ def _path(values: dict[str, list[Json]]) -> SearchStrategy[Question]:
         tests = {"text": _string(texts), "number": _number(numbers), "boolean": st.booleans()}
         return _objects(tests).map(lambda asked: {"path": pointer, **asked})
 
-    return (pointers | pointers | pointers | st.sampled_from(beside)).flatmap(of)
+    return (pointers | st.sampled_from(beside)).flatmap(of)
 
 
 def _instant(instants: Sequence[datetime]) -> SearchStrategy[Question]:

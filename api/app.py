@@ -122,6 +122,7 @@ def _limits(settings: Settings) -> Limits:
         directives=settings.directive_limit,
         operations=settings.operation_limit,
         cost=settings.cost_limit,
+        indexed_paths=frozenset(settings.indexed_paths),
     )
 
 

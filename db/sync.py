@@ -183,7 +183,8 @@ _WRITTEN = """
         CASE WHEN s.position IS NOT NULL THEN jsonb_build_object(
             'apiVersion', s.api_version, 'kind', s.kind, 'metadata', s.metadata::jsonb, 'spec', s.spec::jsonb) END,
         CASE WHEN e.id IS NOT NULL THEN jsonb_build_object(
-            'owner', (SELECT ref FROM ref WHERE id = e.owner_id), 'system', (SELECT ref FROM ref WHERE id = e.system_id),
+            'owner', (SELECT ref FROM ref WHERE id = e.owner_id),
+            'system', (SELECT ref FROM ref WHERE id = e.system_id),
             'domain', (SELECT ref FROM ref WHERE id = e.domain_id),
             'parent', (SELECT ref FROM ref WHERE id = e.parent_id)) END,
         CASE WHEN s.position IS NOT NULL THEN jsonb_build_object(

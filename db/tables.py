@@ -26,6 +26,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -91,7 +92,7 @@ source_file = Table(
     "source_file",
     metadata,
     Column("source_id", ForeignKey("source.id", ondelete="CASCADE"), nullable=False),
-    Column("path", Word, nullable=False, comment="relative to the source's root"),
+    Column("path", Word, nullable=False, comment="relative to the source's root, or a URL, or a ref"),
     Column(
         "digest", Word, nullable=False, comment="of its bytes, of every file it includes, and of the rules that read it"
     ),
@@ -166,8 +167,9 @@ entity = Table(
     ),
     Index(
         "entity_by_trigrams_of_description",
-        text('lower("left"(COALESCE(description, \'\'), 1000) COLLATE "default") gin_trgm_ops'),
+        literal_column('lower("left"(COALESCE(description, \'\'), 1000) COLLATE "default")').label("description"),
         postgresql_using="gin",
+        postgresql_ops={"description": "gin_trgm_ops"},
     ),
 )
 

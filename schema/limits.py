@@ -9,6 +9,8 @@ from typing import cast
 
 from graphql import DocumentNode, FieldNode, GraphQLSchema, OperationDefinitionNode, SelectionNode
 
+from db.rules.pointers import Pointer
+from schema import unindexed
 from schema.errors import (
     AliasLimit,
     CatalogError,
@@ -28,7 +30,10 @@ INTROSPECTION_COST = 30_000
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that is still allowed: of operations in a document, of all else in the operation that is to run."""
+    """The most that is still allowed: of operations in a document, of all else in the operation that is to run.
+
+    And which paths are indexed, for others cost more.
+    """
 
     depth: int = 15
     aliases: int = 30
@@ -36,6 +41,7 @@ class Limits:
     directives: int = 50
     operations: int = 10
     cost: int = 50_000
+    indexed_paths: frozenset[Pointer] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Weight:
     schema: GraphQLSchema
     document: DocumentNode
     operation: OperationDefinitionNode
-    limit: int
+    limits: Limits
     amount: Amount
     formula: Formula
 
@@ -56,21 +62,22 @@ class Weight:
     def check(self, variables: Variables) -> int:
         """The cost, if it is allowed. Raises CostLimit, which points at the dearest list."""
         cost = self.cost(variables)
-        if cost > self.limit:
+        if cost > self.limits.cost:
             raise self._too_dear(cost, variables)
         return cost
 
     def _too_dear(self, cost: int, variables: Variables) -> CostLimit:
         """Counts once more, so that what the answer to a refused request needs is not kept for all others."""
-        counting = Counting(self.schema, self.document)
-        dearest = _dearest(counting.count(self.operation), counting.formula.at(variables))
-        culprit = f"; its dearest list is `{dearest.name.value}`" if dearest else ""
-        return CostLimit(
-            f"The operation costs up to {_shown(cost)}; {self.limit} is allowed{culprit}",
-            dearest,
-            cost=cost,
-            limit=self.limit,
-        )
+        counting, limit = Counting(self.schema, self.document, self.limits.indexed_paths), self.limits.cost
+        root, worth = counting.count(self.operation), counting.formula.at(variables)
+        message = f"The operation costs up to {_shown(cost)}; {limit} is allowed"
+        dearest = _dearest(root, worth)
+        if dearest is None:
+            return CostLimit(message, cost=cost, limit=limit)
+        message += f"; its dearest list is `{dearest.name.rpartition('.')[2]}`"
+        if worth(dearest.times) > 1:
+            message += f", {unindexed.TIMES} times as dear by a path that is not indexed"
+        return CostLimit(message, dearest.node, cost=cost, limit=limit)
 
 
 def weigh(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> Weight:
@@ -81,7 +88,7 @@ def weigh(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
     CostLimit of its own, which point at the root field.
     """
     _check_operations(document, limits.operations)
-    counting = Counting(schema, document)
+    counting = Counting(schema, document, limits.indexed_paths)
     root = counting.count(operation)
     _check_depth(root, limits.depth)
     _check_introspection(root)
@@ -91,7 +98,7 @@ def weigh(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
         (_DIRECTIVES, limits.directives),
     ):
         number.check(root, allowed)
-    return Weight(schema, document, operation, limits.cost, capped(root.tally.total()), counting.formula)
+    return Weight(schema, document, operation, limits, capped(root.tally.total()), counting.formula)
 
 
 def _check_operations(document: DocumentNode, allowed: int) -> None:
@@ -186,9 +193,10 @@ _DIRECTIVES = _Number(
 )
 
 
-def _dearest(root: Selections, worth: Callable[[Amount], int]) -> FieldNode | None:
+def _dearest(root: Selections, worth: Callable[[Amount], int]) -> Part | None:
     """The list that most of the cost is for: from the dearest root field down, as long as one field has half of it."""
-    dearest, selections, length = None, root, LIST_SIZE
+    dearest: Part | None = None
+    selections, length = root, LIST_SIZE
     while True:
         costs = [worth(part.tally.cost) + length * worth(part.tally.item_cost) for part in selections.parts]
         cost, part = max(zip(costs, selections.parts, strict=True), key=itemgetter(0))
@@ -197,7 +205,7 @@ def _dearest(root: Selections, worth: Callable[[Amount], int]) -> FieldNode | No
         if isinstance(part.node, FieldNode):
             length = worth(part.length_below)
             if part.length is not None or (part.is_list and not part.of_a_page):
-                dearest = part.node
+                dearest = part
         selections = part.inner
 
 

@@ -14,6 +14,7 @@ Cost is about the number of objects that may come. GitHub's graph and Shopify's 
 - A connection costs 1, and 1 more for each item that `first` or `last` asks for; where neither does, for 20.
 - Another list has as many items as `ids`, `refs`, `keys` or `maxNodes` say, and 10 where none of them is given.
 - What is asked of an item is multiplied by the number of items.
+- Where a filter or an order has a path that is not indexed, all of the field costs ten times as much.
 
 Introspection is counted by the same rules, on an account of its own.
 """
@@ -21,7 +22,7 @@ Introspection is counted by the same rules, on an account of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -51,6 +52,8 @@ from graphql import (
 )
 from graphql.utilities.coerce_input_value import coerce_default_value
 
+from db.rules.pointers import Pointer
+from schema import unindexed
 from schema.formula import MOST, Amount, Formula, Variables, capped
 from schema.paging import DEFAULT_SIZE, MAX_SIZE
 
@@ -137,6 +140,7 @@ class Part:
     name: str = ""  # of a field, with its type: `Component.owner`
     is_list: bool = False
     length: Amount | None = None  # how many items the field's arguments ask for
+    times: Amount = 1  # how often its cost counts
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -168,7 +172,7 @@ class Part:
         tally.directives += inner.directives
         levels = inner.levels if self.of_a_page else inner.levels + 1
         itself = 0 if self.of_a_page and not self.is_list else 1
-        cost = itself + inner.total(self.length_below)
+        cost = self.times * (itself + inner.total(self.length_below))
         if node.name.value in _INTROSPECTION:
             tally.introspection_levels, tally.introspection_cost = levels, cast("int", cost)
             return
@@ -184,9 +188,10 @@ class Part:
 class Counting:
     """A walk over a valid document. What it counts may depend on variables, through `formula`."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, indexed: Container[Pointer] = ()) -> None:
         self.formula = Formula()
         self._schema = schema
+        self._indexed = indexed  # paths that may be asked about at no extra cost
         self._fragments = {
             node.name.value: Selections(node.selection_set, self._type(node.type_condition))
             for node in document.definitions
@@ -234,7 +239,8 @@ class Counting:
         inner_type = cast("GraphQLCompositeType", get_named_type(definition.type))
         is_list = is_list_type(get_nullable_type(definition.type))
         length = self._length(node, definition.args)
-        return Part(node, Selections(node.selection_set, inner_type), name, is_list, length)
+        times = unindexed.times(node, self._indexed, self.formula)
+        return Part(node, Selections(node.selection_set, inner_type), name, is_list, length, times)
 
     def _type(self, condition: NamedTypeNode) -> GraphQLCompositeType:
         return cast("GraphQLCompositeType", self._schema.type_map[condition.name.value])

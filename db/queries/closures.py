@@ -63,7 +63,7 @@ def within(start: Any, step: Step, depth: Any) -> CompoundSelect[Any]:
 
 def is_cut(start: Any, step: Step, depth: Any) -> ColumnElement[bool]:
     """Whether more are within than `within` gives."""
-    return _count(_reached(start, step, depth, most=MAX_NODES + 1).where(depth > 1)) > MAX_NODES
+    return literal(MAX_NODES) < _count(_reached(start, step, depth, most=MAX_NODES + 1).where(depth > 1))
 
 
 def tree(root: Any, step: Step) -> CompoundSelect[Any]:
@@ -73,7 +73,8 @@ def tree(root: Any, step: Step) -> CompoundSelect[Any]:
 
 def is_tree_cut(root: Any, step: Step) -> ColumnElement[bool]:
     """Whether a tree goes on, deeper or wider, beyond what `tree` gives."""
-    return _count(_reached(root, step, MAX_STEPS + 1, most=MAX_NODES + 1)) > _count(_reached(root, step, MAX_STEPS))
+    further = _reached(root, step, MAX_STEPS + 1, most=MAX_NODES + 1)
+    return _count(_reached(root, step, MAX_STEPS)) < _count(further)
 
 
 def around(start: Any, depth: Any, *, most: int) -> Select[Any]:
@@ -126,5 +127,5 @@ def _reached(start: Any, step: Step, depth: Any, *, most: int = MAX_NODES) -> Se
     return select(walked.c.id).where(walked.c.id.is_not(None)).limit(most)
 
 
-def _count(rows: Select[Any]) -> Any:
+def _count(rows: Select[Any]) -> ColumnElement[int]:
     return select(func.count()).select_from(rows.subquery()).scalar_subquery()

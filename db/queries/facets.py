@@ -35,12 +35,15 @@ def _facet(matching: FromClause, facet: FacetInput) -> Select[Any]:
     counts = count(matching, facet).subquery()
     order = (counts.c.count.desc(), counts.c.value)
     first = select(counts).order_by(*order).limit(facet.first).subquery()
-    pairs = aggregate_order_by(func.jsonb_build_array(first.c.value, first.c.count), first.c.count.desc(), first.c.value)
-    return select(
+    pairs = aggregate_order_by(
+        func.jsonb_build_array(first.c.value, first.c.count), first.c.count.desc(), first.c.value
+    )
+    found: Select[Any] = select(
         literal(facet.field.value, Text).label("field"),
         cast(null() if facet.key is None else facet.key, Text).label("key"),
         func.coalesce(func.jsonb_agg(pairs), func.jsonb_build_array(), type_=JSONB).label("counts"),
     )
+    return found
 
 
 def _by(column: str) -> Counts:
@@ -53,7 +56,9 @@ def _by(column: str) -> Counts:
 
 def _by_ref(column: str) -> Counts:
     def counts(matching: FromClause, _facet: FacetInput) -> Select[Any]:
-        ids = select(matching.c[column].label("id"), func.count().label("count")).group_by(matching.c[column]).subquery()
+        ids = (
+            select(matching.c[column].label("id"), func.count().label("count")).group_by(matching.c[column]).subquery()
+        )
         return select(refs.c.ref.label("value"), ids.c.count).select_from(ids.outerjoin(refs, refs.c.id == ids.c.id))
 
     return counts
@@ -61,12 +66,16 @@ def _by_ref(column: str) -> Counts:
 
 def _by_tag(matching: FromClause, _facet: FacetInput) -> Select[Any]:
     tag = select(func.unnest(matching.c.tags).label("value")).distinct().correlate(matching).lateral()
-    return select(tag.c.value, func.count().label("count")).select_from(matching.join(tag, true())).group_by(tag.c.value)
+    return (
+        select(tag.c.value, func.count().label("count")).select_from(matching.join(tag, true())).group_by(tag.c.value)
+    )
 
 
 def _by_label(matching: FromClause, facet: FacetInput) -> Select[Any]:
     value = document.c.metadata["labels"].op("->>", return_type=Text())(facet.key)
-    labelled = select(value.label("value")).join_from(matching, document, document.c.entity_id == matching.c.id).subquery()
+    labelled = (
+        select(value.label("value")).join_from(matching, document, document.c.entity_id == matching.c.id).subquery()
+    )
     return select(labelled.c.value, func.count().label("count")).group_by(labelled.c.value)
 
 

@@ -130,10 +130,10 @@ def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
         yield and_(c.owner_id.is_not(None), c.owner_id == ref_id(wanted.owned_by))
     if wanted.in_tree_of is not None:
         yield closures.is_owned_within(c.owner_id, ref_id(wanted.in_tree_of))
-    for asked, type in ((wanted.depends_on, "dependencyOf"), (wanted.dependency_of, "dependsOn")):
+    for asked, leads in ((wanted.depends_on, "dependencyOf"), (wanted.dependency_of, "dependsOn")):
         if asked is not None:
             depth = literal(1) if asked.depth is None else asked.depth
-            yield c.id.in_(closures.within(ref_id(asked.ref), closures.along(type), depth))
+            yield c.id.in_(closures.within(ref_id(asked.ref), closures.along(leads), depth))
     if wanted.part_of is not None:
         whole = relation.alias()  # seen from there, its parts lie together
         its = (whole.c.source_id == ref_id(wanted.part_of), whole.c.type == "hasPart", whole.c.target_id == c.id)

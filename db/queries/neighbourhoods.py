@@ -9,7 +9,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
-    Lateral,
+    LateralFromClause,
     Select,
     cast,
     func,
@@ -29,7 +29,7 @@ from db.tables import entity as entities
 from db.tables import ref as refs
 from db.tables import relation as relations
 
-_FORWARD = tuple(type for type, _ in RELATION_PAIRS)
+_FORWARD = tuple(forward for forward, _ in RELATION_PAIRS)
 
 
 def by_keys(keys: Any) -> Select[Any]:
@@ -47,7 +47,7 @@ def by_keys(keys: Any) -> Select[Any]:
     return select(start.c.key, drawn).select_from(start.join(drawn, true()))
 
 
-def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> Lateral:
+def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> LateralFromClause:
     near = around(start, depth, most=MAX_NODES + 1).subquery()
     others = select(near.c.id, func.row_number().over().label("position")).where(near.c.id != start)
     found = union_all(select(start.label("id"), literal(0).label("position")), others).cte()
@@ -75,4 +75,8 @@ def _links(found: CTE) -> ColumnElement[Any]:
         .subquery()
     )
     each = func.jsonb_build_array(link.c.source_id, link.c.type, link.c.target_id)
-    return select(func.coalesce(func.jsonb_agg(each), func.jsonb_build_array(), type_=JSONB)).scalar_subquery().label("links")
+    return (
+        select(func.coalesce(func.jsonb_agg(each), func.jsonb_build_array(), type_=JSONB))
+        .scalar_subquery()
+        .label("links")
+    )

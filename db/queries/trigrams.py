@@ -10,7 +10,21 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, case, cast, collate, exists, func, literal, literal_column, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    case,
+    cast,
+    collate,
+    exists,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+)
 
 from db.queries.values import Condition
 from db.rules.search import SearchText, SearchWord
@@ -33,7 +47,7 @@ def rank(c: Any, text: SearchText) -> ColumnElement[int]:
 
 
 def _rank(c: Any, word: SearchWord) -> ColumnElement[int]:
-    share = 99 * func.char_length(word.text) // func.char_length(c.name)
+    share = 99 * func.char_length(func.lower(word.text)) // func.char_length(c.name)
     places = [
         (c.sort_name == func.lower(word.text), literal(1000)),
         (func.starts_with(c.sort_name, func.lower(word.text)), 900 + share),

@@ -30,12 +30,12 @@ def _lines(nodes: Sequence[Node], links: Sequence[Link]) -> Iterator[str]:
     yield "flowchart LR"
     if len(nodes) > MAX_NODES:
         yield f"  %% There is more than these {MAX_NODES} entities."
-    drawn = {id: number for number, (id, *_) in enumerate(nodes[:MAX_NODES])}
-    for id, ref, title, kind in nodes[:MAX_NODES]:
-        yield f'  n{drawn[id]}["{_label(f"{ref}, missing" if title is None else f"{title} ({kind})")}"]'
+    drawn = {node[0]: number for number, node in enumerate(nodes[:MAX_NODES])}
+    for key, ref, title, kind in nodes[:MAX_NODES]:
+        yield f'  n{drawn[key]}["{_label(f"{ref}, missing" if title is None else f"{title} ({kind})")}"]'
     between = (link for link in links if link[0] in drawn and link[2] in drawn)
-    for source, target, type in sorted((drawn[source], drawn[target], str(type)) for source, type, target in between):
-        yield f'  n{source} -->|"{_label(type)}"| n{target}'
+    for source, target, says in sorted((drawn[source], drawn[target], str(says)) for source, says, target in between):
+        yield f'  n{source} -->|"{_label(says)}"| n{target}'
 
 
 def _label(text: str) -> str:

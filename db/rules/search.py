@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,8 +32,8 @@ class SearchTextError(ValueError):
 class SearchWord:
     """A word to find, as SQL looks for it.
 
-    It stands anywhere in a text, as the `pattern` for LIKE says; if it `is_short`, only where a word is it or starts
-    with it, for an index of trigrams knows one or two letters nowhere else. One of four letters and more, without
+    It stands anywhere in a text, as the `pattern` for LIKE says. One that `is_short` is found as a word only, or as the
+    first two letters of one, for an index of trigrams knows it nowhere else. One of four letters and more, without
     digits, `may_be_misspelt`; another digit makes another name.
     """
 
@@ -77,12 +77,14 @@ class Found(NamedTuple):
     fragment: str
 
 
-def highlights(texts: dict[str, str | Sequence[str] | None], words: Sequence[str]) -> Iterator[Found]:
+def highlights(texts: Mapping[str, str | Sequence[str] | None], words: Sequence[str]) -> Iterator[Found]:
     """What of these texts was found, field by field. A field without a match has none; of a list, each item is one.
 
     A word that stands nowhere as it is was meant for the one most like it.
     """
-    items = [(field, item) for field, text in texts.items() for item in ([text] if isinstance(text, str) else text or ())]
+    items = [
+        (field, item) for field, text in texts.items() for item in ([text] if isinstance(text, str) else text or ())
+    ]
     found = [_meant(word, [item for _, item in items]) for word in words]
     pattern = re.compile("|".join(map(_pattern, sorted(found, key=len, reverse=True))), re.IGNORECASE)
     for field, item in items:

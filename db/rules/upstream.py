@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import replace
 
-from db.rules.entities import entity_of
+from db.rules.descriptors import read_value
 from db.rules.findings import Findings
 from db.rules.kinds import RELATION_PAIRS
-from db.rules.records import Finding, Json, Reading, Record, Reference
+from db.rules.records import Json, Reading, Record, Reference
 from db.rules.refs import DEFAULT_NAMESPACE, Ref, RefError
-from db.rules.scalars import BrokenRuleError, check_text
+from db.rules.scalars import check_text
 from db.rules.shown import shown
-from db.rules.values import check_value
 from db.rules.yaml import Document
 
 _ADDED = frozenset({"relations", "status"})
@@ -53,19 +52,13 @@ def read(entity: Json, *, kinds: Container[str] | None = None) -> Reading:
 
     `kinds`: those that may be declared, in lower case; None: all.
     """
-    declared = _declared(entity)
-    try:
-        check_value(declared)
-    except BrokenRuleError as error:
-        return Reading(documents=1, rejected=1, findings=[Finding(error.rule, "ERROR", error.message, 1, 1)])
-    document = Document(declared, line=1, size=0, _lines={})
-    findings = Findings(document, 1)
-    record = entity_of(document, 1, findings, None, kinds)
-    if record is None:
-        return Reading(documents=1, rejected=1, findings=findings.all)
-    added = tuple(_added_relations(entity, record, findings))
-    kept = replace(record, references=record.references + added)
-    return Reading(documents=1, records=[kept], findings=findings.all)
+    reading = read_value(_declared(entity), kinds=kinds)
+    for record in reading.records:
+        findings = Findings(Document(entity, line=1, size=0, _lines={}), 1)
+        added = tuple(_added_relations(entity, record, findings))
+        reading.records = [replace(record, references=record.references + added)]
+        reading.findings += findings.all
+    return reading
 
 
 def _declared(entity: Json) -> Json:

@@ -53,7 +53,9 @@ class EntityOrigin:
     """The place of a document; its columns are the entity's."""
 
     source: SourceRow = edge(sources.of_entity, "The source that holds it.")
-    location: str = strawberry.field(description="The file, relative to the source's root.")
+    location: str = strawberry.field(
+        description="The file, relative to the source's root; a URL; or, of what comes from no file, the ref."
+    )
     line: int | None = strawberry.field(description="Where its document starts in the file, from 1.")
     commit: str | None = strawberry.field(description="The commit that was read, where the source has commits.")
 

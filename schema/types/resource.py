@@ -27,8 +27,10 @@ class Resource(Entity):
         "What depends on it, directly or in so many steps; where a circle leads back, itself too.",
     )
     dependencies_truncated: bool = value(
-        relations.is_cut("dependsOn"), "There is more within so many steps than `dependencies` gives: the nearest 10,000."
+        relations.is_cut("dependsOn"),
+        "There is more within so many steps than `dependencies` gives: the nearest 10,000.",
     )
     dependents_truncated: bool = value(
-        relations.is_cut("dependencyOf"), "There is more within so many steps than `dependents` gives: the nearest 10,000."
+        relations.is_cut("dependencyOf"),
+        "There is more within so many steps than `dependents` gives: the nearest 10,000.",
     )

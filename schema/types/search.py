@@ -44,7 +44,7 @@ class SearchHit:
     score: float = derived(
         _score,
         "rank",
-        description="How well it fits, from 0 to 1: by its name best, then by title, tags, description, then by likeness.",
+        description="How well it fits, from 0 to 1: best by its name, then title, tags, description, likeness.",
     )
     highlights: list[Highlight] = derived(
         _highlights, "name", "title", "tags", "description", "asked", description="Where it was found, field by field."

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import orjson
 
+from tests.bench import filters as filtering
 from tests.bench import hostile as hostility
 from tests.bench import ingest as ingesting
 from tests.bench import live as following
@@ -88,6 +89,35 @@ def _page_row(one: paging.Paging) -> dict[str, Any]:
         "deep": one.deep,
         "read for the deep page": plans.summary(one.deep_plan),
     }
+
+
+@main.command()
+@click.option("--entities", type=click.IntRange(min=SMALLEST), default=200_000, help="Size of the generated catalog.")
+@_as_json
+@click.option("--turns", type=click.IntRange(min=1), default=10, help="How often each first page is asked for.")
+@_keep
+def filters(entities: int, turns: int, keep: Path | None, *, as_json: bool) -> None:
+    """First pages of each filter and each order, alone, and what Postgres reads for them."""
+    with server(keep) as url:
+        found = asyncio.run(_filters(url, entities, turns))
+    if as_json:
+        click.echo(tables.json([asdict(one) for one in found]))
+        return
+    for indexed in (None, False, True):
+        click.echo(tables.markdown([_filter_row(one) for one in found if one.indexed is indexed]))
+        click.echo()
+
+
+async def _filters(server_url: str, entities: int, turns: int) -> list[filtering.Cost]:
+    found = []
+    async for one in filtering.measured(server_url, entities, turns):
+        say(f"{one.question}: {one.sql_ms} ms")
+        found.append(one)
+    return found
+
+
+def _filter_row(one: filtering.Cost) -> dict[str, Any]:
+    return {"first page of": f"`{one.question}`", "SQL ms": one.sql_ms, "read": one.read}
 
 
 @main.command()

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from db import locks
-from db.engine import create_engine
+from db.engine import MissingExtensionError, create_engine
 from db.revisions import upgrade
 from db.tables import metadata
 
@@ -53,3 +53,19 @@ async def test_a_replica_waits_for_another_ones_revisions_however_long_they_take
         assert done == set()
     await waiting
     await asyncio.gather(engine.dispose(), hurried.dispose())
+
+
+async def test_a_server_that_does_not_give_us_the_extension_is_told_in_words_and_stays_as_it_was(
+    database_url: str,
+) -> None:
+    admin = await asyncpg.connect(database_url)
+    await admin.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await admin.execute("CREATE FUNCTION similarity(text, text) RETURNS real LANGUAGE sql RETURN 1.0")  # is in its way
+    engine = create_engine(database_url)
+    with pytest.raises(
+        MissingExtensionError, match=r"text search needs Postgres' extension pg_trgm, .* already exists"
+    ):
+        await upgrade(engine)
+    assert await admin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+    await engine.dispose()
+    await admin.close()

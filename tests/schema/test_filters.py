@@ -472,7 +472,7 @@ async def test_several_keys_keep_their_own_directions_and_places_of_absent_value
         ([tier, {**score, "direction": "DESC"}], "bacgfhde"),
         ([{**tier, "nulls": "FIRST"}, {**score, "nulls": "FIRST"}], "edcabhfg"),
         ([{**tier, "direction": "DESC"}, {**score, "nulls": "FIRST"}], "hfgcabed"),
-        ([{"field": "OWNER"}, {**score, "direction": "DESC"}, {**tier, "nulls": "FIRST"}], "gbdafehc"),
+        ([{"field": "OWNER"}, {**score, "direction": "DESC"}, {**tier, "nulls": "FIRST"}], "gbdafech"),
     ):
         for size in range(1, 9):
             for backward in (False, True):

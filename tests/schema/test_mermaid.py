@@ -73,7 +73,7 @@ async def test_what_does_not_fit_is_left_out_and_the_text_says_so(graph: Graph, 
     place = Tree(tmp_path).write("all.yaml", component("hub", owner="group:x"), *many)
     await Catalog(graph.engine).ingest(place.parent)
     for depth in (1, 3):
-        data = await graph.ask("query($d: Int!) { component(ref: \"hub\") { mermaid(depth: $d) } }", d=depth)
+        data = await graph.ask('query($d: Int!) { component(ref: "hub") { mermaid(depth: $d) } }', d=depth)
         first, comment, *lines = data["component"]["mermaid"].splitlines()
         assert (first, comment) == ("flowchart LR", "  %% There is more than these 200 entities.")
         assert lines[0] == '  n0["hub (Component)"]'

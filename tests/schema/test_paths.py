@@ -73,9 +73,7 @@ async def test_of_several_relations_between_two_one_is_given(graph: Graph, tmp_p
     )
     await Catalog(graph.engine).ingest(place.parent)
     for _ in range(3):
-        assert await way(graph, "component:a", "component:b") == [
-            "component:default/a dependsOn component:default/b"
-        ]
+        assert await way(graph, "component:a", "component:b") == ["component:default/a dependsOn component:default/b"]
 
 
 async def test_of_ways_of_one_length_it_is_always_the_same(graph: Graph, tmp_path: Path) -> None:

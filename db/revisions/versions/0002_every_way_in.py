@@ -1,6 +1,6 @@
 """Every way in, every question: sources that are read by themselves, a log that can be followed, text search.
 
-Writes the table of entities anew, with a column for text search, and builds indexes, while others wait: some five
+Writes the table of entities anew, with a column for text search, and builds indexes, while others wait: some ten
 seconds for every 100,000 entities. All other columns are null or have a constant default.
 """
 
@@ -97,8 +97,9 @@ def _search() -> None:
     op.create_index(
         "entity_by_trigrams_of_description",
         "entity",
-        [sa.text('lower("left"(COALESCE(description, \'\'), 1000) COLLATE "default") gin_trgm_ops')],
+        [sa.literal_column('lower("left"(COALESCE(description, \'\'), 1000) COLLATE "default")').label("description")],
         postgresql_using="gin",
+        postgresql_ops={"description": "gin_trgm_ops"},
     )
 
 

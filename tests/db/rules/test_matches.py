@@ -21,6 +21,7 @@ from db.rules.matches import Image, compiled, image_of, unanswerable
 from db.rules.pointers import Pointer
 from db.rules.records import Json
 from db.rules.refs import Ref
+from db.rules.search import SearchText
 
 DOCUMENT: dict[str, Json] = {
     "apiVersion": "backstage.io/v1alpha1",
@@ -356,11 +357,11 @@ NEAR = ClosureFilter(Ref.parse("component:x"))
         (EntityFilter(depends_on=NEAR), "filter.dependsOn"),
         (EntityFilter(dependency_of=NEAR), "filter.dependencyOf"),
         (EntityFilter(has_problem=False), "filter.hasProblem"),
-        (EntityFilter(text="player"), "filter.text"),
+        (EntityFilter(text=SearchText.parse("player")), "filter.text"),
         (EntityFilter(created_at=INSTANT), "filter.createdAt"),
         (EntityFilter(updated_at=INSTANT), "filter.updatedAt"),
         (EntityFilter(any_of=(YES, EntityFilter(has_problem=True))), "filter.anyOf[1].hasProblem"),
-        (EntityFilter(all_of=(EntityFilter(not_=EntityFilter(text="x")),)), "filter.allOf[0].not.text"),
+        (EntityFilter(all_of=(EntityFilter(not_=EntityFilter(text=SearchText.parse("x"))),)), "filter.allOf[0].not.text"),
     ],
 )
 def test_a_filter_that_no_image_answers_is_refused_by_the_place_of_its_field(asked: EntityFilter, field: str) -> None:

@@ -73,6 +73,8 @@ def drawers(schema: GraphQLSchema, *, sizes: tuple[Any, ...]) -> Drawers:
         "ids": several(*node_ids, seldom=("!",)),
         "keys": several("tier", "runtime", "example.com/pager", "no"),
         "rule": several("dangling-reference", "tag-format", "duplicate-ref", "no"),
+        "by": among("source:families", "source:company", "nobody"),
+        **dict.fromkeys(("depth", "maxDepth"), among(1, 2, 3, seldom=(0, 11))),
         "first": size,
         "last": size,
         **dict.fromkeys(CURSORS, among(None, seldom=("!", "e30", "é"))),

@@ -249,8 +249,13 @@ def _asks_nothing(value: Any) -> bool:
 @cache
 def _holds_json(hint: Any) -> bool:
     """Whether a field of this input may be any JSON: what is in that is no part of the input."""
-    (cls,) = (part for part in (*typing.get_args(hint), hint)[:1])
-    return dataclasses.is_dataclass(cls) and any(Any in (h, *typing.get_args(h)) for h in _hints(cls).values())
+    parts = (*typing.get_args(hint), hint)
+    return any(
+        Any in (inner, *typing.get_args(inner))
+        for part in parts
+        if dataclasses.is_dataclass(part)
+        for inner in _hints(typing.cast("type", part)).values()
+    )
 
 
 def _check_size(given: dict[str, Any], name: str) -> None:

@@ -112,7 +112,7 @@ class Query:
         search_queries.hits,
         "What mentions every word of a text in its name, title, tags or description, the best first.",
         order=(Key("rank", OrderDirection.DESC), "sort_name", "id"),
-        arguments={"text": "1 to 10 words, 256 characters at most. One that is found nowhere may be misspelt."},
+        arguments={"text": "At most 10 words and 256 characters. A word that is found nowhere may be misspelt."},
     )
     facets: list[Facet] = facets_of_entities(
         "How many entities there are of each kind, owner, tag, ..., of all that match."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import FromClause, Select, Text, cast, func, literal, null, select, true, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Text, cast, func, literal, null, select, true, union_all
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from db.queries.matching import entity_matches
@@ -38,12 +38,12 @@ def _facet(matching: FromClause, facet: FacetInput) -> Select[Any]:
     pairs = aggregate_order_by(
         func.jsonb_build_array(first.c.value, first.c.count), first.c.count.desc(), first.c.value
     )
-    found: Select[Any] = select(
+    columns: list[ColumnElement[Any]] = [
         literal(facet.field.value, Text).label("field"),
         cast(null() if facet.key is None else facet.key, Text).label("key"),
         func.coalesce(func.jsonb_agg(pairs), func.jsonb_build_array(), type_=JSONB).label("counts"),
-    )
-    return found
+    ]
+    return select(*columns)
 
 
 def _by(column: str) -> Counts:

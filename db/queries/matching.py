@@ -6,6 +6,7 @@ Every condition is true or false, never null, so that `not` is the exact complem
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from operator import ge, gt, le, lt
 from typing import Any
@@ -80,7 +81,7 @@ def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     fields: tuple[tuple[Texts, StringFilter | None], ...] = (
         (column(func.lower(c.kind)), wanted.kind),
         (column(func.lower(c.namespace)), wanted.namespace),
-        (column(c.sort_name), wanted.name),
+        (_name(c), wanted.name),
         (column(c.title), wanted.title),
         (column(c.type), wanted.type),
         (column(c.lifecycle), wanted.lifecycle),
@@ -93,6 +94,19 @@ def _column_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     yield from _span_conditions(c.updated_at, wanted.updated_at)
     if wanted.ref is not None:
         yield c.ref == any_(words(wanted.ref))
+
+
+def _name(c: Any) -> Texts:
+    """The name in lower case. What it contains, the text for search does, too: an index of trigrams leads there."""
+    name = column(c.sort_name)
+    if "search_names" not in c:
+        return name
+
+    def contains(wanted: Any) -> Condition:
+        part = func.regexp_replace(wanted, literal(r"([\\%_])"), literal(r"\\\1"), literal("g"))
+        return and_(c.search_names.like(func.concat("%", part, "%")), name.contains(wanted))
+
+    return replace(name, contains=contains)
 
 
 def _document_conditions(entity: FromClause, wanted: EntityFilter) -> Iterator[Condition]:

@@ -8,8 +8,8 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    FromClause,
     Integer,
-    LateralFromClause,
     Select,
     cast,
     func,
@@ -47,7 +47,7 @@ def by_keys(keys: Any) -> Select[Any]:
     return select(start.c.key, drawn).select_from(start.join(drawn, true()))
 
 
-def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> LateralFromClause:
+def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> FromClause:
     near = around(start, depth, most=MAX_NODES + 1).subquery()
     others = select(near.c.id, func.row_number().over().label("position")).where(near.c.id != start)
     found = union_all(select(start.label("id"), literal(0).label("position")), others).cte()

@@ -307,7 +307,8 @@ class ConnectionField(EdgeField):
 
     async def _alone(self, parent: alone.Parent, asked: Asked, reader: Reader) -> Any:
         page = cast("PageRequest", asked.page)
-        self.select_of(asked.shape, parent, _unnamed)  # a cursor may be refused, whatever of the page is asked for
+        if page.place is not None:  # a cursor may be refused, whatever is asked of the page
+            self.select_of(asked.shape, parent, _unnamed)
         return alone.Page(self.select_of, self.count_of, parent, asked, page, reader)
 
 

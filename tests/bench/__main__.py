@@ -103,9 +103,10 @@ def filters(entities: int, turns: int, keep: Path | None, *, as_json: bool) -> N
     if as_json:
         click.echo(tables.json([asdict(one) for one in found]))
         return
-    for indexed in (None, False, True):
-        click.echo(tables.markdown([_filter_row(one) for one in found if one.indexed is indexed]))
-        click.echo()
+    after = {one.question: one for one in found if one.indexed}
+    click.echo(tables.markdown([_filter_row(one) for one in found if one.indexed is None]))
+    click.echo()
+    click.echo(tables.markdown([_path_row(one, after[one.question]) for one in found if one.indexed is False]))
 
 
 async def _filters(server_url: str, entities: int, turns: int) -> list[filtering.Cost]:
@@ -118,6 +119,15 @@ async def _filters(server_url: str, entities: int, turns: int) -> list[filtering
 
 def _filter_row(one: filtering.Cost) -> dict[str, Any]:
     return {"first page of": f"`{one.question}`", "SQL ms": one.sql_ms, "read": one.read}
+
+
+def _path_row(before: filtering.Cost, after: filtering.Cost) -> dict[str, Any]:
+    return {
+        "first page of": f"`{before.question}`",
+        "SQL ms": before.sql_ms,
+        "indexed ms": after.sql_ms,
+        "read with the index": after.read,
+    }
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,7 @@ async def test_changes_go_by_their_writer(changed: Graph) -> None:
 async def test_pages_of_changes_join_without_a_gap(changed: Graph) -> None:
     query = "query Q($after: String) { changes(first: 1, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }"
     ids, after = [], None
+    page: dict[str, Any] = {}
     for _ in range(4):
         page = (await changed.ask(query, after=after, statements=1))["changes"]
         ids += [node["id"] for node in page["nodes"]]

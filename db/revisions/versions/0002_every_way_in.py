@@ -47,6 +47,7 @@ def _sources() -> None:
         ),
     )
     op.alter_column("source", "type", comment="file, folder, glob, git, url, backstage or api")
+    op.alter_column("source_file", "path", comment="relative to the source's root, or a URL, or a ref")
     op.create_index("source_by_next_run", "source", ["next_run_at"])
     op.add_column("source_run", sa.Column("commit", _WORD, comment="that was read, where the source has commits"))
 

@@ -14,13 +14,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from sqlalchemy import Text, bindparam
 
 from db import changes
 from db.changes import Page
 from db.engine import failure_of
+from db.queries.changes import owners_within
 from db.reading import Reads
 from db.rules.refs import Ref
 from schema.errors import Unavailable
+from schema.levels.reading import compiled
 
 T = TypeVar("T")
 Connect = Callable[[], Awaitable[Any]]
@@ -29,6 +32,8 @@ LOOKED_AT = 2.0  # seconds between two looks at the end of the log, whether anyt
 _RETRY = 0.5  # seconds before a lost connection is made anew
 _ANSWER = 10.0  # seconds that a look may take, before the connection counts as lost
 _KEPT = 16  # pages and trees; subscribers that keep up all want the last ones
+
+_TREE, _ = compiled(owners_within(bindparam("group", None, Text)), ["group"])
 
 _log = structlog.get_logger("catalograph.live")
 
@@ -133,4 +138,4 @@ class LiveFeed:
         return await self._reads.fetch(text, values)
 
     async def _tree(self, group: Ref) -> frozenset[str]:
-        return frozenset(row[0] for row in await self._fetch(changes.OWNERS_IN_TREE, [str(group)]))
+        return frozenset(row[0] for row in await self._fetch(_TREE, [str(group)]))

@@ -111,19 +111,6 @@ async def forget(engine: AsyncEngine, *, days: float) -> int:
             return total
 
 
-OWNERS_IN_TREE = """
-    WITH RECURSIVE tree (id, depth) AS (
-        SELECT id, 0 FROM ref WHERE ref = $1
-        UNION
-        SELECT r.target_id, depth + 1 FROM tree JOIN relation r ON r.source_id = tree.id AND r.type = 'parentOf'
-        WHERE depth < 10
-    )
-    SELECT ref FROM ref WHERE id IN (
-        SELECT id FROM tree
-        UNION SELECT m.target_id FROM tree JOIN relation m ON m.source_id = tree.id AND m.type = 'hasMember'
-    )
-"""
-
 _FORGOTTEN_AT_ONCE = 10_000
 
 _PAGE = """

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Select, any_, case, cast, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
+from db.queries import closures
 from db.queries.keyset import Key
-from db.queries.matching import entity_matches
+from db.queries.matching import entity_matches, ref_id
 from db.rules.filters import EntityFilter, OrderDirection
 from db.tables import Word
 from db.tables import change as changes
@@ -66,6 +67,11 @@ def present(*, filter: EntityFilter | None = None, after: int) -> Select[Any]:
     entity = entities.alias()
     found = select(entity.c.id, entity.c.ref).where(entity.c.id > after, entity_matches(entity, filter))
     return found.order_by(entity.c.id).limit(PRESENT_AT_ONCE)
+
+
+def owners_within(group: Any) -> Select[Any]:
+    """The refs of all who own what is in the tree of a group, which is named by its ref."""
+    return select(refs.c.ref).where(refs.c.id.in_(closures.owners_within(ref_id(group))))
 
 
 def _version(change: Any, document: Any, links: Any) -> Any:

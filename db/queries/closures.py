@@ -84,15 +84,19 @@ def around(start: Any, depth: Any, *, most: int) -> Select[Any]:
 
 def is_owned_within(owner_id: Any, root: Any) -> ColumnElement[bool]:
     """Whether this owner is in the tree of a group: itself, a group anywhere below it, or a member of one of these."""
-    groups = tree(root, along("parentOf")).cte(nesting=True)
-    owners = union_all(select(groups.c.id), members_of(select(groups.c.id)))
     return and_(
         owner_id.is_not(None),
-        owner_id.in_(select(func.unnest(func.array(owners.scalar_subquery())))),
+        owner_id.in_(select(func.unnest(func.array(owners_within(root).scalar_subquery())))),
         # Postgres takes this for something rare, and so starts from the owners. For a page by name it would start from
         # the names otherwise, and read the whole catalog where a tree owns little.
         owner_id + 0 == owner_id,
     )
+
+
+def owners_within(root: Any) -> CompoundSelect[Any]:
+    """The ids in the tree of a group: its own, of the groups below it, and of the members of all these."""
+    groups = tree(root, along("parentOf")).cte(nesting=True)
+    return union_all(select(groups.c.id), members_of(select(groups.c.id)))
 
 
 def members_of(groups: Any) -> Select[Any]:

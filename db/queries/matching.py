@@ -192,9 +192,9 @@ def _number_tests(value: Value, test: NumberFilter | None) -> Iterator[Test]:
         yield True, value.equals(test.eq)
     if test.ne is not None:
         yield False, value.equals(test.ne)
-    for bound, stands in ((test.gt, lt), (test.gte, le), (test.lt, gt), (test.lte, ge)):  # the bound stands first
-        if bound is not None:
-            yield True, value.where_number(partial(stands, exact(bound)))
+    bounds = ((test.gt, lt), (test.gte, le), (test.lt, gt), (test.lte, ge))  # of which the bound is the first operand
+    if holds := [partial(stands, exact(bound)) for bound, stands in bounds if bound is not None]:
+        yield True, value.where_number(*holds)
     if test.exists is not None:
         yield test.exists, value.has_number
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -164,9 +165,9 @@ class Value:
         """Whether one value is a number."""
         return self._some(lambda one: _is(one.json, "number"))
 
-    def where_number(self, holds: Holds) -> Condition:
-        """Whether this holds for a number among the values."""
-        return self._some(lambda one: and_(holds(one.number), one.number < _BEYOND))
+    def where_number(self, *holds: Holds) -> Condition:
+        """Whether each of these holds for a number among the values, not necessarily the same one."""
+        return self._some(*(partial(_is_number_where, each) for each in holds))
 
     # What is no list has two keys in an order, a number and words: so numbers come before texts, and both keys are null
     # for what has no place. One index serves the order, ranges of numbers, and texts that start with something.
@@ -184,9 +185,10 @@ class Value:
         text = case((_is(self.json, "string", "boolean"), func.left(_text(self.json), LONGEST, type_=Word)))
         return collate(text, "C")
 
-    def _some(self, holds: Callable[[Value], Condition]) -> Condition:
+    def _some(self, *holds: Callable[[Value], Condition]) -> Condition:
         item = func.jsonb_array_elements(case((self.is_list, self.json)), type_=JSONB).column_valued("item")
-        return or_(holds(self), and_(self.is_list, select(item).where(holds(Value(item))).exists()))
+        items = (select(item).where(each(Value(item))).exists() for each in holds)
+        return or_(and_(*(each(self) for each in holds)), and_(self.is_list, *items))
 
 
 def exact(number: Wanted) -> Sql:
@@ -201,6 +203,10 @@ def _is(json: Sql, *types: str) -> Condition:
 
 def _text(json: Sql) -> Sql:
     return json.op("#>>", return_type=Word)(literal_column("'{}'"))
+
+
+def _is_number_where(holds: Holds, value: Value) -> Condition:
+    return and_(holds(value.number), value.number < _BEYOND)
 
 
 def _starts_with(value: Value, wanted: Wanted) -> Condition:

@@ -164,18 +164,21 @@ def _key(values: dict[str, list[str]]) -> SearchStrategy[Question]:
 
 
 def _path(values: dict[str, list[Json]]) -> SearchStrategy[Question]:
-    beside = [f"{pointer}/{step}" for pointer in sorted(values) for step in ("0", "01", "-1", "-", "+0", "1", "gone")]
+    lists = [pointer for pointer in sorted(values) if f"{pointer}/0" in values]
+    beside = [
+        f"{pointer}/{step}" for pointer in lists for step in ("00", "01", "-1", "-", "+0", " 0", "0", "1", "gone")
+    ]
     busy = [pointer for pointer in sorted(values) if len(values[pointer]) > 2]  # lists, or what many have
     pointers = st.sampled_from(busy) | st.sampled_from(sorted(values))
 
     def of(pointer: str) -> SearchStrategy[Question]:
-        found = values.get(pointer, [])
+        found = values.get(pointer) or values.get(pointer.rpartition("/")[0], [])
         texts = sorted({value for value in found if isinstance(value, str)})
         numbers = [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
         tests = {"text": _string(texts), "number": _number(numbers), "boolean": st.booleans()}
         return _objects(tests).map(lambda asked: {"path": pointer, **asked})
 
-    return (pointers | st.sampled_from(beside)).flatmap(of)
+    return (pointers | pointers | st.sampled_from(beside or ["/spec/gone/0"])).flatmap(of)
 
 
 def _instant(instants: Sequence[datetime]) -> SearchStrategy[Question]:

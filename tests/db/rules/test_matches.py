@@ -17,7 +17,7 @@ from db.rules.filters import (
     PathFilter,
     StringFilter,
 )
-from db.rules.matches import Image, compiled, image_of, unanswerable
+from db.rules.matches import Image, compiled, image_of, trees_of, unanswerable
 from db.rules.pointers import Pointer
 from db.rules.records import Json
 from db.rules.refs import Ref
@@ -321,6 +321,13 @@ def test_a_tree_is_asked_for_whenever_an_owner_is_judged_so_it_may_grow() -> Non
     assert compiled(EntityFilter(not_=EntityFilter(in_tree_of=company)), trees.__getitem__)(BARE)
 
 
+def test_trees_are_asked_for_wherever_they_stand_in_a_filter() -> None:
+    one, two, three = (EntityFilter(in_tree_of=Ref.parse(f"group:{name}")) for name in ("one", "two", "three"))
+    asked = replace(one, any_of=(EntityFilter(not_=two), EntityFilter()), all_of=(three,))
+    assert list(map(str, trees_of(asked))) == ["group:default/one", "group:default/three", "group:default/two"]
+    assert trees_of(EntityFilter(owned_by=Ref.parse("group:one"))) == ()
+
+
 YES, NO = EntityFilter(type=StringFilter(eq="service")), EntityFilter(type=StringFilter(eq="website"))
 
 
@@ -361,7 +368,10 @@ NEAR = ClosureFilter(Ref.parse("component:x"))
         (EntityFilter(created_at=INSTANT), "filter.createdAt"),
         (EntityFilter(updated_at=INSTANT), "filter.updatedAt"),
         (EntityFilter(any_of=(YES, EntityFilter(has_problem=True))), "filter.anyOf[1].hasProblem"),
-        (EntityFilter(all_of=(EntityFilter(not_=EntityFilter(text=SearchText.parse("x"))),)), "filter.allOf[0].not.text"),
+        (
+            EntityFilter(all_of=(EntityFilter(not_=EntityFilter(text=SearchText.parse("x"))),)),
+            "filter.allOf[0].not.text",
+        ),
     ],
 )
 def test_a_filter_that_no_image_answers_is_refused_by_the_place_of_its_field(asked: EntityFilter, field: str) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import jsonb
 from db.rules.kinds import inverse
+from db.rules.matches import LONGEST_KEPT
 from db.rules.records import Finding, Json, Reading, Record
 from db.tables import document, entity, source_file
 
@@ -185,8 +186,6 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-# The most characters of a text column that is part of an index, whose rows Postgres bounds; the document has them all.
-_INDEXED = 255
 
 
 def _file_row(file: StagedFile) -> tuple[object, ...]:
@@ -209,7 +208,7 @@ def _record_row(position: int, path: str, record: Record) -> tuple[object, ...]:
         *(position, path, record.document, record.line, record.ref, record.graph_type),
         *(record.api_version, record.kind, record.namespace, record.name),
         *(record.title, record.description),
-        *(text and text[:_INDEXED] for text in (record.type, record.lifecycle)),
+        *(text and text[:LONGEST_KEPT] for text in (record.type, record.lifecycle)),
         record.tags,
         *(target_of("spec.owner"), target_of("spec.system"), target_of("spec.domain"), parent, record.etag),
         *(jsonb.encode_text(record.metadata), jsonb.encode_text(record.spec)),

@@ -33,7 +33,8 @@ def every(*, filter: EntityFilter | None = None, by: str | None = None) -> Selec
     if filter is not None:
         before = _version(change, change.c.before, change.c.links_before)
         after = _version(change, change.c.after, change.c.links_after)
-        found = found.where(or_(*(exists().where(entity_matches(version, filter)) for version in (before, after))))
+        matching = (exists().select_from(version).where(entity_matches(version, filter)) for version in (before, after))
+        found = found.where(or_(*matching))
     return found
 
 

@@ -35,8 +35,8 @@ _FORWARD = tuple(forward for forward, _ in RELATION_PAIRS)
 def by_keys(keys: Any) -> Select[Any]:
     """Of keys `<depth> <ref>`: the entities at most so many steps away, and the relations between all of these.
 
-    `nodes` are `[id, ref, title, kind]`, itself first, then the nearest, and one more than is drawn where there are
-    more; title and kind are null of what does not exist. `links` are `[source id, type, target id]`, each relation
+    `nodes` are `[id, ref, title, kind]`, itself first, then by ref: the nearest, and one more than is drawn where there
+    are more; title and kind are null of what does not exist. `links` are `[source id, type, target id]`, each relation
     seen from one end only.
     """
     wanted = func.unnest(words(keys)).table_valued("key").render_derived(name="wanted")
@@ -49,7 +49,7 @@ def by_keys(keys: Any) -> Select[Any]:
 
 def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> FromClause:
     near = around(start, depth, most=MAX_NODES + 1).subquery()
-    others = select(near.c.id, func.row_number().over().label("position")).where(near.c.id != start)
+    others = select(near.c.id, literal(1).label("position")).where(near.c.id != start)
     found = union_all(select(start.label("id"), literal(0).label("position")), others).cte()
     return select(_nodes(found), _links(found)).add_cte(found, nest_here=True).lateral()
 
@@ -57,7 +57,7 @@ def _around(start: ColumnElement[int], depth: ColumnElement[int]) -> FromClause:
 def _nodes(found: CTE) -> ColumnElement[Any]:
     node = func.jsonb_build_array(found.c.id, refs.c.ref, entities.c.title, entities.c.kind)
     return (
-        select(func.jsonb_agg(aggregate_order_by(node, found.c.position), type_=JSONB))
+        select(func.jsonb_agg(aggregate_order_by(node, found.c.position, refs.c.ref), type_=JSONB))
         .select_from(found.join(refs, refs.c.id == found.c.id).outerjoin(entities, entities.c.id == found.c.id))
         .scalar_subquery()
         .label("nodes")

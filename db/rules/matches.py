@@ -23,7 +23,10 @@ from db.rules.records import Json
 from db.rules.refs import DEFAULT_NAMESPACE, Ref
 
 LONGEST_KEPT = 255
-"""The most characters of a type or a lifecycle that are compared; the document has them all."""
+"""The most characters of a type or a lifecycle that are kept as columns, which indexes hold and Postgres bounds.
+
+They are what is compared; the document has them all.
+"""
 
 
 @dataclass(frozen=True, slots=True)

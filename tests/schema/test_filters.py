@@ -533,3 +533,17 @@ async def test_a_forged_number_in_a_cursor_never_reaches_sql_unless_a_document_c
     else:
         code, message = await things.refuse(PAGE, order=[AT_V], first=1, after=forged)
         assert (code, message.partition("'")[2][:5]) == ("BAD_USER_INPUT", forged[:5])
+
+
+async def test_the_log_of_changes_is_filtered_as_entities_are(things: Graph) -> None:
+    query = "{ changes(filter: %s, first: 100) { nodes { entityRef } } }"
+    tests = [
+        *(f'{{label: {{key: "tier", {asked}}}}}' for asked, _ in LABELS),
+        *(f'{{path: {{path: "/spec/v", {asked}}}}}' for asked, _ in VALUES_AT_A_PATH),
+        *(f'{{path: {{path: "{pointer}"}}}}' for pointer, _ in POINTERS),
+    ]
+    expected = [names for _, names in (*LABELS, *VALUES_AT_A_PATH, *POINTERS)]
+    for test, names in zip(tests, expected, strict=True):
+        for one, left in ((test, names), (f"{{not: {test}}}", THINGS - names)):
+            found = (await things.ask(query % one))["changes"]["nodes"]
+            assert {node["entityRef"] for node in found} == {f"thing:default/{name}" for name in left}, one

@@ -27,16 +27,16 @@ async def test_an_entity_is_drawn_with_its_neighbours_and_what_these_are_to_each
         "flowchart LR",
         '  n0["cart (Component)"]',
         '  n1["app (Component)"]',
-        '  n2["ship (Component)"]',
-        '  n3["pay (Component)"]',
+        '  n2["pay (Component)"]',
+        '  n3["ship (Component)"]',
         '  n4["resource#58;default/gone, missing"]',
         '  n5["ann (User)"]',
-        '  n0 -->|"dependsOn"| n3',
+        '  n0 -->|"dependsOn"| n2',
         '  n0 -->|"dependsOn"| n4',
         '  n0 -->|"ownedBy"| n5',
         '  n1 -->|"dependsOn"| n0',
-        '  n2 -->|"dependsOn"| n0',
-        '  n3 -->|"dependsOn"| n2',
+        '  n2 -->|"dependsOn"| n3',
+        '  n3 -->|"dependsOn"| n0',
     ]
 
 
@@ -66,6 +66,9 @@ async def test_a_page_of_neighbourhoods_costs_one_statement_more(circles: Graph)
     for node in data["entities"]["nodes"]:
         assert node["shallow"].splitlines()[1].startswith(f'  n0["{node["name"]} (')
         assert len(node["deep"]) >= len(node["shallow"])
+    cart = next(node for node in data["entities"]["nodes"] if node["name"] == "cart")
+    alone = await circles.ask('{ component(ref: "cart") { shallow: mermaid deep: mermaid(depth: 3) } }')
+    assert alone["component"] == {"shallow": cart["shallow"], "deep": cart["deep"]}
 
 
 async def test_what_does_not_fit_is_left_out_and_the_text_says_so(graph: Graph, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class LiveFeed:
         """`connect` makes a connection of the driver's, straight to Postgres."""
         self._connect, self._reads = connect, reads
         self._position: int | None = None
+        self._lost = False
         self._moved = asyncio.Event()  # replaced at each move
         self._shared: OrderedDict[Hashable, asyncio.Task[Any]] = OrderedDict()
 
@@ -86,8 +87,9 @@ class LiveFeed:
             except Exception as error:  # noqa: BLE001 - whatever it is, those who follow are not told otherwise
                 if failure_of(error) != "unavailable" and not isinstance(error, TimeoutError | OSError):
                     _log.exception("the change log cannot be followed")
-                else:
+                elif not self._lost:  # said once
                     _log.warning("the change log is not followed", reason=str(error), retry_seconds=_RETRY)
+                self._lost = True
             await asyncio.sleep(_RETRY)
 
     async def _listen(self) -> None:
@@ -100,6 +102,9 @@ class LiveFeed:
                 heard.clear()
                 async with asyncio.timeout(_ANSWER):
                     self._move(await changes.last_position(lambda text, values: connection.fetch(text, *values)))
+                if self._lost:
+                    _log.info("the change log is followed again")
+                    self._lost = False
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOKED_AT):
                         await heard.wait()

@@ -28,6 +28,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from api.wanted import in_time
+from db.engine import failure_of
 from schema.errors import (
     BadUserInput,
     OperationNotFound,
@@ -35,12 +36,14 @@ from schema.errors import (
     TokenLimit,
     ValidationFailed,
     VariablesRefused,
+    origin,
 )
 from schema.levels.operation import Operation
 from schema.limits import Limits, Weight, weigh
 
 MOST_KEPT = 50_000  # fields of plans
 _CHARACTERS = 10  # of a document, that take about the memory of one field of a plan
+_RETRY = 0.5  # seconds between two tries of an event while the database is away
 _LEAST = 20  # fields that each operation is counted as, at least: so there are never too many to count
 _LONGEST = 50_000  # characters of a document that is kept; 2,000 tokens are longer only by comments and spaces
 
@@ -98,10 +101,17 @@ class Ready:
             events = await in_time(self.operation.subscribe(variables, context), seconds)
             async with aclosing(events):
                 async for event in events:
-                    with fresh() as own:
-                        answer = await in_time(self._run(variables, cost, own, event), seconds)
-                    yield answer
+                    yield await in_time(self._answer(variables, cost, fresh, event), seconds)
                     await asyncio.sleep(0)  # others have their turn, even if neither stream nor client ever waits
+
+    async def _answer(self, variables: VariableValues, cost: int, fresh: Fresh, event: object) -> ExecutionResult:
+        """The answer to one event, over outages of the database: nobody would ask for the event again."""
+        while True:
+            with fresh() as own:
+                answer = await self._run(variables, cost, own, event)
+            if not any(failure_of(origin(error)) == "unavailable" for error in answer.errors or ()):
+                return answer
+            await asyncio.sleep(_RETRY)
 
     def _bound(self, given: dict[str, Any]) -> tuple[VariableValues, int]:
         """The values of the variables, and what the operation costs with them."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import log
@@ -125,7 +125,9 @@ def _print_all(found: list[Listed]) -> None:
     if not found:
         click.echo("There is no source yet.")
         return
-    table = Table("Source", "Type", "State", "Entities", "Problems", "Last run", "Next run", box=None, pad_edge=False)
+    whole_name = Column("Source", overflow="fold")  # other commands need it as it is
+    others = ("Type", "State", "Entities", "Problems", "Last run", "Next run")
+    table = Table(whole_name, *others, box=None, pad_edge=False)
     for one in found:
         table.add_row(
             one.name,

@@ -17,11 +17,11 @@ from db import locks, sync
 from db.rules.allowed import UNTRUSTED
 from db.rules.records import Reading, Record
 from db.rules.refs import Ref
-from db.runs import Source
+from db.runs import RESERVED, Source
 from db.staging import StagedFile, Staging
 from db.tables import entity, source
 
-REGISTERED = Source(name="entityRegister", type="api", trusted=False, kinds=UNTRUSTED)
+REGISTERED = Source(name=RESERVED, type="api", trusted=False, kinds=UNTRUSTED)
 """The source of what mutations write. Nobody vouches for it, so it has no people, groups and rights."""
 
 

@@ -16,6 +16,19 @@ from db.tables import entity, problem, source, source_run
 DIED = "It ended without a word: its process, or Postgres, was stopped."
 
 
+RESERVED = "entityRegister"
+"""The name of the source of what mutations write, entity by entity; see `db.registering`."""
+
+
+def refusal_of(name: str) -> str | None:
+    """Why no source that is read may have this name; None: it may."""
+    if name == RESERVED:
+        return "is the name of what is registered by mutations, entity by entity"
+    if not name.isprintable() or name != name.strip():
+        return "is no name: it has spaces around it, or characters that cannot be seen"
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where entities come from."""

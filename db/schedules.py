@@ -84,6 +84,7 @@ class Taken(NamedTuple):
 class Held(NamedTuple):
     """Who declared a source, and whether processes read it by themselves."""
 
+    name: str
     declared_in: str | None
     is_read: bool
 
@@ -145,7 +146,7 @@ async def _upsert(connection: AsyncConnection, declared: Declaration, by: str) -
 
 async def held(connection: AsyncConnection, name: str) -> Held | None:
     """Who declared a source, which nobody changes until the transaction ends; None: there is none."""
-    known = select(source.c.declared_in, source.c.definition.is_not(None)).where(source.c.name == name)
+    known = select(source.c.name, source.c.declared_in, source.c.definition.is_not(None)).where(source.c.name == name)
     row = (await connection.execute(known.with_for_update())).first()
     return Held(*row) if row else None
 

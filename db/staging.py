@@ -186,8 +186,6 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-
-
 def _file_row(file: StagedFile) -> tuple[object, ...]:
     reading = file.reading
     keeps = file.unchanged or kept(reading) is None

@@ -30,6 +30,8 @@ async def _source_run(context: Context, *, input: SourceRunInput) -> SourcePaylo
         held = await schedules.held(connection, input.name)
         if held is None:
             return _no_such_source(input.name)
+        if held.name == REGISTERED.name:
+            return _declared_elsewhere(context, held)
         if not held.is_read:
             message = "No process reads it by itself: `catalograph ingest` reads it."
             return SourcePayload.refused(UserErrorCode.CONFLICT, message, field="name")
@@ -89,10 +91,11 @@ async def _written(
         reading = read_value(input.entity, kinds=REGISTERED.kinds)
     else:
         reading = read(input.yaml.encode(), include=_no_files, kinds=REGISTERED.kinds)
-    if not reading.rejected and len(reading.records) != 1:
-        return _refused(
-            None, UserErrorCode.INVALID, f"There are {reading.documents} documents; one is written at a time."
-        )
+    if reading.skipped:
+        return _refused(None, UserErrorCode.INVALID, "A document of one of Kubernetes' own API groups is no entity.")
+    if reading.documents > 1 or not (reading.rejected or reading.records):
+        message = f"There are {reading.documents} documents; one is written at a time."
+        return _refused(None, UserErrorCode.INVALID, message)
     if reading.rejected:
         return EntityPayload(entity_ref=None, entity=None, user_errors=[_user_error(f) for f in reading.findings])
     (record,) = reading.records
@@ -133,6 +136,8 @@ def _no_such_source(name: str) -> SourcePayload:
 def _declared_elsewhere(context: Context, held: Held | None) -> SourcePayload:
     if held and held.declared_in == SETTINGS:
         message = f"It is declared in {context.writes.sources.file or 'the settings'}, and is changed there."
+    elif held and held.name == REGISTERED.name:
+        message = "It holds what entityRegister wrote; entityUnregister removes it, entity by entity."
     else:
         message = "It was read by a command, and no mutation declared it: `catalograph sources delete` removes it."
     return SourcePayload.refused(UserErrorCode.CONFLICT, message, field="name")
@@ -155,5 +160,6 @@ class Mutation:
         "Declare a source, which is then read again and again. Its host must be on the list of those that may be read.",
     )
     source_unregister: SourcePayload = write(
-        _source_unregister, "Remove a source that a mutation declared, and its entities, within moments."
+        _source_unregister,
+        "Remove a source that a mutation declared, with its entities: soon, or when the run under way has ended.",
     )

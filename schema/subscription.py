@@ -1,12 +1,15 @@
 """Where subscriptions start."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import strawberry
 
 from db.changes import Change, ForgottenError
+from db.engine import failure_of
 from db.queries import changes
 from db.rules.filters import EntityFilter
 from db.rules.matches import Judge, compiled, trees_of, unanswerable
@@ -19,6 +22,8 @@ from schema.inputs import Cursor
 from schema.levels import alone
 from schema.live import Live, Place
 from schema.types.change import EntityEvent, EventKind
+
+_RETRY = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,24 @@ async def _present(context: Context, wanted: EntityFilter | None, at: Place) -> 
     last = at.present
     if last is None:
         return
-    while rows := await alone.answer(changes.present, context.reader, filter=wanted, after=last):
+    while rows := await _present_after(context, wanted, last):
         now = datetime.now(UTC)
         for row in rows:
             last = row.id
             cursor = Place(at.position, last).cursor
             yield Event(cursor, now, EventKind.PRESENT, ids.encode(ids.Sort.ENTITY, row.ref), row.id)
     yield Event(Place(at.position).cursor, datetime.now(UTC), EventKind.SYNCED)
+
+
+async def _present_after(context: Context, wanted: EntityFilter | None, last: int) -> list[Any]:
+    """A page of what is there. When many begin to follow at once, some have to wait for their turn."""
+    while True:
+        try:
+            return await alone.answer(changes.present, context.reader, filter=wanted, after=last)
+        except Exception as error:
+            if failure_of(error) != "unavailable":
+                raise
+        await asyncio.sleep(_RETRY)
 
 
 async def _changes(live: Live, wanted: EntityFilter | None, position: int) -> AsyncIterator[Event]:

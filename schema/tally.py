@@ -14,6 +14,7 @@ Cost is about the number of objects that may come. GitHub's graph and Shopify's 
 - A connection costs 1, and 1 more for each item that `first` or `last` asks for; where neither does, for 20.
 - Another list has as many items as `ids`, `refs`, `keys` or `maxNodes` say, and 10 where none of them is given.
 - What is asked of an item is multiplied by the number of items.
+- What is `depth` steps away costs as many times as much, all of the field.
 - Where a filter or an order has a path that is not indexed, all of the field costs ten times as much.
 
 Introspection is counted by the same rules, on an account of its own.
@@ -52,6 +53,7 @@ from graphql import (
 )
 from graphql.utilities.coerce_input_value import coerce_default_value
 
+from db.rules.filters import MAX_STEPS
 from db.rules.pointers import Pointer
 from schema import unindexed
 from schema.formula import MOST, Amount, Formula, Variables, capped
@@ -140,7 +142,8 @@ class Part:
     name: str = ""  # of a field, with its type: `Component.owner`
     is_list: bool = False
     length: Amount | None = None  # how many items the field's arguments ask for
-    times: Amount = 1  # how often its cost counts
+    times: Amount = 1  # how often its cost counts, for what no index leads to
+    steps: Amount = 1  # and for what is so many steps away
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -172,7 +175,7 @@ class Part:
         tally.directives += inner.directives
         levels = inner.levels if self.of_a_page else inner.levels + 1
         itself = 0 if self.of_a_page and not self.is_list else 1
-        cost = self.times * (itself + inner.total(self.length_below))
+        cost = self.times * (self.steps * (itself + inner.total(self.length_below)))
         if node.name.value in _INTROSPECTION:
             tally.introspection_levels, tally.introspection_cost = levels, cast("int", cost)
             return
@@ -240,10 +243,21 @@ class Counting:
         is_list = is_list_type(get_nullable_type(definition.type))
         length = self._length(node, definition.args)
         times = unindexed.times(node, self._indexed, self.formula)
-        return Part(node, Selections(node.selection_set, inner_type), name, is_list, length, times)
+        steps = self._steps(node)
+        return Part(node, Selections(node.selection_set, inner_type), name, is_list, length, times, steps)
 
     def _type(self, condition: NamedTypeNode) -> GraphQLCompositeType:
         return cast("GraphQLCompositeType", self._schema.type_map[condition.name.value])
+
+    def _steps(self, node: FieldNode) -> Amount:
+        """How many steps of a closure the field's arguments ask for; 1 where it has no argument that says so."""
+        depth = next((argument.value for argument in node.arguments or () if argument.name.value == "depth"), None)
+
+        def read(variables: Variables) -> int:
+            value = _value(depth, None, variables)
+            return min(max(value, 1), MAX_STEPS) if isinstance(value, int) else 1
+
+        return self.formula.unknown(read) if isinstance(depth, VariableNode) else read({})
 
     def _length(self, node: FieldNode, arguments: Mapping[str, GraphQLArgument]) -> Amount | None:
         """How many items the field's arguments ask for; None where it has no argument that says so."""

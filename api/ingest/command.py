@@ -29,6 +29,7 @@ from db import revisions
 from db.engine import check_server, failure_of
 from db.rules.allowed import UNTRUSTED, AllowedKinds
 from db.rules.records import Json
+from db.runs import refusal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def ingest(
     """
     if name is not None and len(paths) > 1:
         raise click.UsageError("--source names one source, and each path is one. A glob needs quotes: 'teams/*.yaml'.")
+    if name is not None and (refusal := refusal_of(name)):
+        raise click.UsageError(f"--source {name!r} {refusal}.")
     allowed = kinds or (UNTRUSTED if untrusted else None)
     with _in_plain_words():
         settings = _settings()

@@ -37,10 +37,9 @@ from api.ingest.git import GitSource
 from api.ingest.trees import TreeSource, split_glob
 from api.ingest.url import UrlSource, host_read_for
 from api.ingest.web import Host, WebError
-from db.registering import REGISTERED
 from db.rules.allowed import UNTRUSTED, AllowedKinds
 from db.rules.records import Json
-from db.runs import Source
+from db.runs import Source, refusal_of
 from db.schedules import Declaration
 
 Readable = TreeSource | BackstageSource
@@ -88,8 +87,8 @@ def _text(value: object) -> str:
 
 def _name(value: object) -> str:
     text = _text(value)
-    if text == REGISTERED.name:
-        raise ValueError("is the name of what is registered by mutations, entity by entity")
+    if refusal := refusal_of(text):
+        raise ValueError(refusal)
     return text
 
 

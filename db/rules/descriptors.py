@@ -91,6 +91,8 @@ def read_value(value: Json, *, kinds: Container[str] | None = None) -> Reading:
         check_value(value)
     except BrokenRuleError as error:
         return Reading(documents=1, rejected=1, findings=[Finding(error.rule, "ERROR", error.message, 1, 1)])
+    if is_of_kubernetes(value):
+        return Reading(documents=1, skipped=1)
     document = Document(value, line=1, size=0, _lines={})
     findings = Findings(document, 1)
     record = entity_of(document, 1, findings, None, kinds)

@@ -117,7 +117,10 @@ class StringFilter:
 
 @dataclass(frozen=True, slots=True)
 class NumberFilter:
-    """A test of a number. What is absent, or no number, fails every operator but `exists: false` and `ne`."""
+    """A test of a number. What is absent, or no number, fails every operator but `exists: false` and `ne`.
+
+    Numbers are compared as the shortest decimals that mean them, with all their digits: 0.1 is 0.1.
+    """
 
     eq: float | None = asks("Equal to.")
     ne: float | None = asks("Not equal to, or absent.")

@@ -85,7 +85,7 @@ async def test_a_mutation_takes_no_source_from_the_settings_but_they_may_take_on
         assert await schedules.register(connection, declared("b", folder="/other"))
     await declare(engine, declared("a"), declared("b"))
     async with engine.connect() as connection:
-        assert await schedules.held(connection, "b") == (schedules.SETTINGS, True)
+        assert await schedules.held(connection, "b") == ("b", schedules.SETTINGS, True)
 
 
 async def test_what_a_mutation_declared_no_file_drops(engine: AsyncEngine) -> None:

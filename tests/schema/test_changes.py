@@ -90,7 +90,9 @@ async def test_a_change_is_found_by_its_id_and_an_entity_has_its_own(changed: Gr
     query = '{ entity(ref: "component:a") { history { totalCount nodes { id changeKind } } } }'
     history = (await changed.ask(query))["entity"]["history"]
     assert [node["changeKind"] for node in history["nodes"]] == ["UPDATED", "CREATED"]
-    found = await changed.ask("query Q($id: ID!) { node(id: $id) { id ... on Change { changeKind } } }", **history["nodes"][0])
+    found = await changed.ask(
+        "query Q($id: ID!) { node(id: $id) { id ... on Change { changeKind } } }", **history["nodes"][0]
+    )
     assert found["node"] == history["nodes"][0]
 
 
@@ -101,8 +103,30 @@ async def test_an_id_of_no_change_is_refused_before_postgres_sees_it(graph: Grap
 
 
 async def test_a_change_of_a_group_is_judged_by_its_tree(graph: Graph, tmp_path: Path) -> None:
-    group = "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {{name: {}}}\nspec: {{type: t, children: [{}]}}\n"
-    Tree(tmp_path).write("g.yaml", ANN, group.format("tribe", "squad"), group.format("squad", ""), component("a", owner="squad"))
+    group = (
+        "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {{name: {}}}\nspec: {{type: t, children: [{}]}}\n"
+    )
+    Tree(tmp_path).write(
+        "g.yaml", ANN, group.format("tribe", "squad"), group.format("squad", ""), component("a", owner="squad")
+    )
     await Catalog(graph.engine).ingest(tmp_path)
     data = await graph.ask('{ changes(filter: {inTreeOf: "tribe", kind: {eq: "component"}}) { nodes { entityRef } } }')
     assert data["changes"]["nodes"] == [{"entityRef": "component:default/a"}]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, 4),
+        ({"allOf": []}, 4),
+        ({"not": {"allOf": []}}, 0),
+        ({"hasProblem": True}, 2),
+        ({"hasProblem": False}, 2),
+        ({"partOf": "system:none"}, 0),
+        ({"dependsOn": {"ref": "component:none"}}, 0),
+        ({"text": "a"}, 2),
+    ],
+)
+async def test_what_is_not_of_the_past_is_asked_of_today(changed: Graph, wanted: object, found: int) -> None:
+    data = await changed.ask("query Q($f: EntityFilter) { changes(filter: $f) { totalCount } }", f=wanted)
+    assert data["changes"]["totalCount"] == found

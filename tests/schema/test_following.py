@@ -100,7 +100,11 @@ async def test_the_state_comes_first_then_what_changes(live: Graph, tmp_path: Pa
             "fields": [{"path": "/spec/lifecycle"}],
         }
         gone = await follower.whole()
-        assert (gone["eventKind"], gone["entity"], gone["change"]["entityRef"]) == ("DELETED", None, "component:default/b")
+        assert (gone["eventKind"], gone["entity"], gone["change"]["entityRef"]) == (
+            "DELETED",
+            None,
+            "component:default/b",
+        )
         assert await follower.next() == ("CREATED", "c")
 
 
@@ -117,7 +121,9 @@ async def test_who_comes_to_match_is_created_and_who_ceases_to_is_deleted(live: 
 
 
 async def test_a_squad_follows_what_its_tree_owns_also_when_the_tree_grows(live: Graph, tmp_path: Path) -> None:
-    group = "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {{name: {}}}\nspec: {{type: t, children: [{}]}}\n"
+    group = (
+        "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {{name: {}}}\nspec: {{type: t, children: [{}]}}\n"
+    )
     catalog, tree = Catalog(live.engine), Tree(tmp_path)
     tree.write("groups.yaml", ANN, group.format("tribe", "squad"), group.format("squad", ""))
     await catalog.ingest(tmp_path)
@@ -128,7 +134,13 @@ async def test_a_squad_follows_what_its_tree_owns_also_when_the_tree_grows(live:
         tree.write("of-others.yaml", component("b", owner="others"))
         await catalog.ingest(tmp_path)
         assert await follower.next() == ("CREATED", "a")
-        tree.write("groups.yaml", ANN, group.format("tribe", "squad, others"), group.format("squad", ""), group.format("others", ""))
+        tree.write(
+            "groups.yaml",
+            ANN,
+            group.format("tribe", "squad, others"),
+            group.format("squad", ""),
+            group.format("others", ""),
+        )
         tree.write("of-others-too.yaml", component("c", owner="others"))
         await catalog.ingest(tmp_path)
         assert await follower.next() == ("CREATED", "c")
@@ -164,7 +176,9 @@ async def test_a_follower_that_is_cut_while_the_state_comes_goes_on_there(live: 
     assert names == [f"c{n:03}" for n in range(250)]
 
 
-async def test_a_follower_that_is_cut_fifty_times_sees_each_change_once_and_in_order(live: Graph, database_url: str, total: int) -> None:
+async def test_a_follower_that_is_cut_fifty_times_sees_each_change_once_and_in_order(
+    live: Graph, database_url: str, total: int
+) -> None:
     """While writers commit side by side, whose transactions take very different times."""
     cuts, chance = 50, random.Random(7)
     refs = "INSERT INTO ref (ref) SELECT 'component:default/c' || n FROM generate_series(0, 99) n"
@@ -175,7 +189,12 @@ async def test_a_follower_that_is_cut_fifty_times_sees_each_change_once_and_in_o
     seen: list[tuple[str, str]] = []
     cursor = Place(0).cursor
     for left in range(cuts, -1, -1):
-        async with aclosing(live.follow("subscription S($since: String) { entityChanges(since: $since) { cursor eventKind change { id } } }", since=cursor)) as events:
+        async with aclosing(
+            live.follow(
+                "subscription S($since: String) { entityChanges(since: $since) { cursor eventKind change { id } } }",
+                since=cursor,
+            )
+        ) as events:
             wanted = (total - len(seen)) if not left else chance.randint(0, 2 * (total - len(seen)) // (left + 1))
             while wanted and len(seen) < total:
                 async with asyncio.timeout(30):
@@ -206,7 +225,9 @@ async def _write(engine: AsyncEngine, numbers: Any, chance: random.Random) -> No
             FROM (VALUES {rows}) w(kind, ref, n) JOIN ref r USING (ref) ORDER BY n
         """
         async with engine.begin() as connection:
-            await connection.execute(text("SELECT txid_current(), pg_sleep(:seconds)"), {"seconds": chance.choice([0, 0, 0.03])})
+            await connection.execute(
+                text("SELECT txid_current(), pg_sleep(:seconds)"), {"seconds": chance.choice([0, 0, 0.03])}
+            )
             await changes.append(connection, text(entries))
 
 
@@ -252,7 +273,19 @@ async def test_a_cursor_that_the_log_has_not_come_to_is_told_so(live: Graph) -> 
             await follower.whole()
 
 
-@pytest.mark.parametrize("cursor", ["x", "", "e30", "eyJjYXRhbG9nIjotMX0", "eyJjYXRhbG9nIjp0cnVlfQ", "eyJjYXRhbG9nIjoxLCJvdGhlciI6Mn0", "bnVsbA", "WzFd"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "",
+        "e30",
+        "eyJjYXRhbG9nIjotMX0",
+        "eyJjYXRhbG9nIjp0cnVlfQ",
+        "eyJjYXRhbG9nIjoxLCJvdGhlciI6Mn0",
+        "bnVsbA",
+        "WzFd",
+    ],
+)
 async def test_what_is_no_cursor_is_refused(live: Graph, cursor: str) -> None:
     async with Follower(live, since=cursor) as follower:
         with pytest.raises(BadUserInput, match="is no place to go on from"):

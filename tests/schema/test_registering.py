@@ -13,7 +13,9 @@ from tests.schema.graph import Graph
 
 pytestmark = pytest.mark.anyio
 
-_PAYLOAD = "{ entityRef entity { name lifecycle etag origin { source { name } location } } userErrors { code field message } }"
+_PAYLOAD = (
+    "{ entityRef entity { name lifecycle etag origin { source { name } location } } userErrors { code field message } }"
+)
 REGISTER = f"mutation M($input: EntityRegisterInput!) {{ entityRegister(input: $input) {_PAYLOAD} }}"
 UPDATE = f"mutation M($input: EntityUpdateInput!) {{ entityUpdate(input: $input) {_PAYLOAD} }}"
 UNREGISTER = f"mutation M($input: EntityUnregisterInput!) {{ entityUnregister(input: $input) {_PAYLOAD} }}"
@@ -93,7 +95,9 @@ async def test_what_a_file_declares_is_changed_in_the_file(graph: Graph, tmp_pat
         assert refused["userErrors"] == [{"code": "CONFLICT", "field": None, "message": message}]
 
 
-async def test_a_file_that_declares_what_was_registered_is_told_and_does_not_take_it(graph: Graph, tmp_path: Path) -> None:
+async def test_a_file_that_declares_what_was_registered_is_told_and_does_not_take_it(
+    graph: Graph, tmp_path: Path
+) -> None:
     await register(graph, entity=player())
     Tree(tmp_path).write("player.yaml", component("player"))
     report = await Catalog(graph.engine).ingest(tmp_path)
@@ -140,13 +144,18 @@ async def test_every_broken_rule_is_told_with_its_field(graph: Graph) -> None:
     broken["metadata"]["tags"] = ["Not a tag"]
     refused = await register(graph, entity=broken)
     assert refused["entity"] is None
-    assert sorted(error["field"] for error in refused["userErrors"]) == ["metadata.tags[0]", "spec.lifecycle", "spec.owner"]
+    assert sorted(error["field"] for error in refused["userErrors"]) == [
+        "metadata.tags[0]",
+        "spec.lifecycle",
+        "spec.owner",
+    ]
     assert set(codes(refused)) == {"INVALID"}
     assert await Catalog(graph.engine).refs() == []
 
 
 @pytest.mark.parametrize(
-    "entity", [None, 1, "x", [], {}, {"kind": "Component"}, {"metadata": None}, [player(), player()], player(lifecycle="\0")]
+    "entity",
+    [None, 1, "x", [], {}, {"kind": "Component"}, {"metadata": None}, [player(), player()], player(lifecycle="\0")],
 )
 async def test_what_is_no_entity_is_refused_whatever_it_is(graph: Graph, entity: Any) -> None:
     assert set(codes(await register(graph, entity=entity))) == {"INVALID"}
@@ -168,7 +177,9 @@ async def test_neither_people_nor_groups_come_by_a_mutation(graph: Graph) -> Non
     assert (codes(refused), refused["userErrors"][0]["field"]) == (["INVALID"], "kind")
 
 
-@pytest.mark.parametrize("yaml", ["", component("a") + "---\n" + component("b"), "kind: [", "\0", "a: {$text: ./secret}"])
+@pytest.mark.parametrize(
+    "yaml", ["", component("a") + "---\n" + component("b"), "kind: [", "\0", "a: {$text: ./secret}"]
+)
 async def test_a_text_that_is_not_one_document_is_refused(graph: Graph, yaml: str) -> None:
     assert codes(await register(graph, yaml=yaml)) != []
     assert await Catalog(graph.engine).refs() == []
@@ -183,3 +194,17 @@ async def test_a_placeholder_reads_no_file(graph: Graph) -> None:
 async def test_both_forms_or_none_are_refused(graph: Graph) -> None:
     assert codes(await register(graph)) == ["INVALID"]
     assert codes(await register(graph, entity=player(), yaml=component("a"))) == ["INVALID"]
+
+
+@pytest.mark.parametrize("api_version", ["v1", "apps/v1"])
+async def test_a_document_of_kubernetes_is_no_entity_in_either_form(graph: Graph, api_version: str) -> None:
+    entity = {"apiVersion": api_version, "kind": "Service", "metadata": {"name": "w"}, "spec": {}}
+    message = "A document of one of Kubernetes' own API groups is no entity."
+    yaml = f"apiVersion: {api_version}\nkind: Service\nmetadata: {{name: w}}\nspec: {{}}\n"
+    for refused in (await register(graph, entity=entity), await register(graph, yaml=yaml)):
+        assert refused["userErrors"] == [{"code": "INVALID", "field": None, "message": message}]
+
+
+async def test_a_second_document_is_told_though_it_is_broken(graph: Graph) -> None:
+    refused = await register(graph, yaml=component("a") + "---\nkind: Component\n")
+    assert [error["message"] for error in refused["userErrors"]] == ["There are 2 documents; one is written at a time."]

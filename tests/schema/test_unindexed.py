@@ -66,3 +66,13 @@ def test_what_is_asked_of_each_item_costs_tenfold_too_and_the_message_says_why(s
         "The operation costs up to 121; 120 is allowed; its dearest list is `ownedEntities`, "
         "10 times as dear by a path that is not indexed"
     )
+
+
+@pytest.mark.parametrize(
+    ("depth", "price"), [("", 6), ("depth: 1, ", 6), ("depth: 4, ", 24), ("depth: 99, ", 60), ("depth: -1, ", 6)]
+)
+def test_a_closure_costs_by_its_steps(schema: strawberry.Schema, depth: str, price: int) -> None:
+    below = f"dependencies({depth}first: 5) {{ nodes {{ name }} }}"
+    assert cost(schema, f'{{ component(ref: "a") {{ {below} }} }}') == 1 + price
+    variable = 'query($d: Int! = 4) { component(ref: "a") { dependencies(depth: $d, first: 5) { nodes { name } } } }'
+    assert [cost(schema, variable), cost(schema, variable, d=2)] == [25, 13]

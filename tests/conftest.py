@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ import structlog
 from tests.postgres import anyio_backend, database_url, postgres, run_dir, template
 
 __all__ = ["anyio_backend", "database_url", "postgres", "run_dir", "template"]
+
+# A shell that starts the tests in its background makes them deaf to Ctrl-C, and so all that they start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

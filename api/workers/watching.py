@@ -38,9 +38,14 @@ class Watcher:
         self._sources = sources
         self._roots: Roots = {}
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
+    async def look(self) -> None:
+        """See which folders are there: one that comes, goes or is replaced from now on is a change."""
         self._roots = await asyncio.to_thread(_looked_up, self._sources.watched)
+
+    async def run(self) -> None:
+        """Watch until cancelled, from the last look on if there was one."""
+        if not self._roots:
+            await self.look()
         await repeat(self._watch_on, seconds=_LOOK_SECONDS)
 
     async def _watch_on(self) -> None:

@@ -30,7 +30,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def watching(catalog: Catalog, sources: Sources) -> AsyncIterator[None]:
     """The sources have been read once, and are watched. Nothing may be logged but that they were read."""
     await look(worker_of(catalog, sources))
-    task = asyncio.create_task(Watcher(catalog.engine, sources).run())
+    watcher = Watcher(catalog.engine, sources)
+    await watcher.look()
+    task = asyncio.create_task(watcher.run())
     with capture_logs() as logged:
         try:
             yield

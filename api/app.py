@@ -18,6 +18,9 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.auth.authenticator import Authenticator
+from api.auth.issuer import issuer_of
+from api.auth.tokens import ApiTokens
 from api.database import engine_of, listener_of, reads_of
 from api.graphiql import graphiql_routes
 from api.graphql import GraphQLEndpoint
@@ -37,6 +40,7 @@ from db import revisions
 from db.engine import check_server, failure_of
 from db.reading import Reads
 from schema.build import create_schema
+from schema.caller import ANONYMOUS, ANYBODY, Caller
 from schema.context import Context, Writes
 from schema.limits import Limits
 
@@ -52,6 +56,7 @@ class State(TypedDict):
     reads: Reads
     sources: Sources
     live: LiveFeed
+    authenticator: Authenticator
     started: asyncio.Event  # set once the database was reached and is on the newest revision
     stopping: asyncio.Event  # set by the server when it stops: streams without an end are ended then
 
@@ -69,19 +74,21 @@ def create_app(
     schema: strawberry.Schema | None = None,
     sources: Sources | None = None,
     on_start: Startup = _nothing_more,
+    guest: Caller | None = None,
 ) -> Starlette:
     """The application on the database that `settings` name, which reads `sources` by itself: those of the settings.
 
     It starts without that database too, answers UNAVAILABLE meanwhile, and goes on trying. `on_start` runs once,
-    after the revisions; a database that is there delays the start until it is done.
+    after the revisions; a database that is there delays the start until it is done. `guest` is who asks without a
+    token, where that is not what the settings say.
     """
     operations = Operations(schema or create_schema(), _limits(settings), token_limit=settings.token_limit)
-    graph = Route("/graphql", GraphQLEndpoint(operations, _make_context, settings))
-    socket = WebSocketRoute("/graphql", GraphQLSocket(operations, _make_context, settings))
+    graph = Route("/graphql", GraphQLEndpoint(operations, _make_context, settings, _who))
+    socket = WebSocketRoute("/graphql", GraphQLSocket(operations, _make_context, settings, _who))
     return Starlette(
         routes=[Route("/", _to_explorer, methods=["GET"]), graph, socket, *graphiql_routes(), *health_routes()],
         middleware=[Middleware(RequestLog), *_cors(settings), Middleware(_Shortcut, graph)],
-        lifespan=_lifespan(settings, sources or sources_of(settings), on_start),
+        lifespan=_lifespan(settings, sources or sources_of(settings), on_start, guest or _guest(settings)),
     )
 
 
@@ -126,10 +133,22 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _make_context(scope: Scope) -> Context:
+def _guest(settings: Settings) -> Caller | None:
+    """Who asks without a token; None where that is not allowed."""
+    if not settings.asks_who:
+        return ANYBODY
+    return Caller(ANONYMOUS, settings.anonymous_scopes) if settings.anonymous_scopes else None
+
+
+async def _who(scope: Scope) -> Caller:
+    state: State = scope["state"]
+    return await state["authenticator"].who(scope)
+
+
+def _make_context(scope: Scope, caller: Caller) -> Context:
     state: State = scope["state"]
     writes = Writes(state["engine"], state["sources"])
-    return Context(reads=state["reads"], live=state["live"], writes=writes, request_id=request_id(scope))
+    return Context(reads=state["reads"], caller=caller, live=state["live"], writes=writes, request_id=request_id(scope))
 
 
 async def _to_explorer(request: Request) -> RedirectResponse:
@@ -137,7 +156,7 @@ async def _to_explorer(request: Request) -> RedirectResponse:
 
 
 def _lifespan(
-    settings: Settings, sources: Sources, on_start: Startup
+    settings: Settings, sources: Sources, on_start: Startup, guest: Caller | None
 ) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
@@ -148,6 +167,7 @@ def _lifespan(
             reads=reads,
             sources=sources,
             live=live,
+            authenticator=Authenticator(guest=guest, tokens=ApiTokens(reads), issuer=issuer_of(settings)),
             started=asyncio.Event(),
             stopping=asyncio.Event(),
         )

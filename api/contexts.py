@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Protocol
 
 from starlette.types import Scope
+
+from schema.caller import ANYBODY, Caller
 
 
 class Counting(Protocol):
     """A context, as far as the endpoints read it."""
 
     @property
+    def caller(self) -> Caller:
+        """Who is asking."""
+
+    @property
     def statements(self) -> int:
         """How many SQL statements have been run for it."""
 
 
-# A context for something that runs for a request, for as long as it runs.
-MakeContext = Callable[[Scope], AbstractContextManager[Counting]]
+# A context for something that runs for a request and its caller, for as long as it runs.
+MakeContext = Callable[[Scope, Caller], AbstractContextManager[Counting]]
+# Who sends a request, or has opened a socket. Raises Unauthenticated, or what keeps us from knowing.
+Who = Callable[[Scope], Awaitable[Caller]]
+
+
+async def anybody(_scope: Scope) -> Caller:
+    """Nobody is asked who they are."""
+    return ANYBODY
 
 
 class Contexts:
-    """The contexts of one operation: of a subscription, one for its stream and one for each event."""
+    """The contexts of one operation: of a subscription, one for its stream and one for each event.
 
-    def __init__(self, make: MakeContext, scope: Scope) -> None:
-        self._make = make
-        self._scope = scope
+    Who is asking is found out for each anew: a token may have been revoked, or have expired, since the last one.
+    """
+
+    def __init__(self, make: MakeContext, scope: Scope, who: Who) -> None:
+        self._make, self._scope, self._who = make, scope, who
         self.statements = 0  # of all that have been left
 
-    @contextmanager
-    def fresh(self) -> Iterator[Counting]:
-        """A new one."""
-        with self._make(self._scope) as context:
+    @asynccontextmanager
+    async def fresh(self) -> AsyncIterator[Counting]:
+        """A new one. Raises Unauthenticated, or what keeps us from knowing who is asking."""
+        with self._make(self._scope, await self._who(self._scope)) as context:
             try:
                 yield context
             finally:

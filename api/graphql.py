@@ -5,7 +5,7 @@ One request, one direction: read its parameters, prepare the operation, run it w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import media_types
 from api.answers import Body, refusal, told
-from api.contexts import Contexts, MakeContext
+from api.contexts import Contexts, Counting, MakeContext, Who, anybody
 from api.graphiql import graphiql_page
 from api.log import request_id
 from api.operation import Operations, Ready
@@ -49,14 +49,18 @@ Stream = AsyncGenerator[bytes]  # of server-sent events
 class GraphQLEndpoint:
     """An ASGI app that answers GraphQL requests.
 
-    `make_context` gives what resolvers see as `info.context`, for as long as the operation runs. The state of the scope
-    has `stopping`, an event that is set when the server stops.
+    `make_context` gives what resolvers see as `info.context`, for as long as the operation runs; `who` says for whom,
+    and is asked before anything of the request is read. The state of the scope has `stopping`, an event that is set
+    when the server stops.
     """
 
-    def __init__(self, operations: Operations, make_context: MakeContext, settings: Settings) -> None:
+    def __init__(
+        self, operations: Operations, make_context: MakeContext, settings: Settings, who: Who = anybody
+    ) -> None:
         self._operations = operations
         self._make_context = make_context
         self._settings = settings
+        self._who = who
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever it holds; not when its client has left."""
@@ -82,32 +86,33 @@ class GraphQLEndpoint:
             offers = f"{GRAPHQL_JSON}, {JSON} or {EVENT_STREAM}"
             return _refusal(NotAcceptable(f"Answers come as {offers}; the Accept header takes none of them"), JSON)
         try:
+            caller = await self._who(scope)
             parameters = await read_parameters(scope, headers, receive, body_limit=self._settings.body_limit)
             operation = self._operations.ready(parameters.query, parameters.operation_name)
             scope["state"]["log"]["operation"] = operation.name
             _check_type(operation, scope["method"], accept)
             if operation.type is OperationType.SUBSCRIPTION:
                 return self._stream(operation, parameters, scope)
-            return await self._answer(operation, parameters, scope, receive, media_type)
+            with self._make_context(scope, caller) as context:
+                running = operation.run(parameters.variables, context)
+                return await self._answer(running, context, scope, receive, media_type)
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost frame: what is not ours is masked here
             return _refusal(refusal(error, request_id(scope)), media_type)
 
     async def _answer(
-        self, operation: Ready, parameters: Parameters, scope: Scope, receive: Receive, media_type: str
+        self, running: Awaitable[ExecutionResult], context: Counting, scope: Scope, receive: Receive, media_type: str
     ) -> Answer:
-        with self._make_context(scope) as context:
-            try:
-                running = operation.run(parameters.variables, context)
-                result = await while_wanted(running, receive, self._settings.operation_timeout)
-            finally:
-                scope["state"]["log"]["statements"] = context.statements
+        try:
+            result = await while_wanted(running, receive, self._settings.operation_timeout)
+        finally:
+            scope["state"]["log"]["statements"] = context.statements
         return _response(result, media_type, request_id(scope))
 
     def _stream(self, operation: Ready, parameters: Parameters, scope: Scope) -> Stream:
         """The answers of a subscription. What is refused before it begins is raised now."""
-        contexts = Contexts(self._make_context, scope)
+        contexts = Contexts(self._make_context, scope, self._who)
         answers = operation.subscribe(parameters.variables, contexts.fresh, self._settings.operation_timeout)
         return _events(answers, contexts, scope)
 

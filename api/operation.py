@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,11 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from api.contexts import Counting
 from api.wanted import in_time
 from db.engine import failure_of
+from schema.access import rules_of
+from schema.caller import Caller
 from schema.errors import (
     BadUserInput,
     OperationNotFound,
@@ -57,7 +60,13 @@ _ABORTED = GraphQLError("The document repeats fields so often that it takes too 
 
 
 # Makes a context, for as long as something runs in it.
-Fresh = Callable[[], AbstractContextManager[object]]
+Fresh = Callable[[], AbstractAsyncContextManager[Counting]]
+# Lets somebody have an operation of this cost, or raises what they are told instead.
+Admit = Callable[[Caller, int], None]
+
+
+def _let_in(_caller: Caller, _cost: int) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Ready:
     operation: Operation
     weight: Weight
     grown: Callable[[], object] = bool  # to be told when its plans have grown
+    admit: Admit = _let_in
 
     @property
     def name(self) -> str | None:
@@ -79,9 +89,11 @@ class Ready:
         """Query, mutation or subscription."""
         return self.operation.definition.operation
 
-    async def run(self, given: dict[str, Any], context: object) -> ExecutionResult:
-        """The answer, with its cost. Raises VariablesRefused, CostLimit."""
+    async def run(self, given: dict[str, Any], context: Counting) -> ExecutionResult:
+        """The answer, with its cost. Raises VariablesRefused, CostLimit, Forbidden, and what `admit` does."""
         variables, cost = self._bound(given)
+        self.weight.allow(context.caller, variables.coerced)
+        self.admit(context.caller, cost)
         return await self._run(variables, cost, context)
 
     def subscribe(self, given: dict[str, Any], fresh: Fresh, seconds: float) -> AsyncGenerator[ExecutionResult]:
@@ -89,7 +101,8 @@ class Ready:
 
         The stream of events has a context of its own, and so has each answer, since loaders keep what they have read.
         An answer is given within `seconds`. Closing the answers closes the stream. Raises VariablesRefused, CostLimit;
-        the answers end with whatever the stream raises, or with Timeout.
+        the answers end with whatever the stream raises, or with Timeout; with what `run` raises before the first, or as
+        soon as the caller may not have another.
         """
         variables, cost = self._bound(given)
         return self._answers(variables, cost, fresh, seconds)
@@ -97,7 +110,9 @@ class Ready:
     async def _answers(
         self, variables: VariableValues, cost: int, fresh: Fresh, seconds: float
     ) -> AsyncGenerator[ExecutionResult]:
-        with fresh() as context:
+        async with fresh() as context:
+            self.weight.allow(context.caller, variables.coerced)
+            self.admit(context.caller, cost)
             events = await in_time(self.operation.subscribe(variables, context), seconds)
             async with aclosing(events):
                 async for event in events:
@@ -107,7 +122,8 @@ class Ready:
     async def _answer(self, variables: VariableValues, cost: int, fresh: Fresh, event: object) -> ExecutionResult:
         """The answer to one event, over outages of the database: nobody would ask for the event again."""
         while True:
-            with fresh() as own:
+            async with fresh() as own:
+                self.weight.allow(own.caller, variables.coerced)
                 answer = await self._run(variables, cost, own, event)
             if not any(failure_of(origin(error)) == "unavailable" for error in answer.errors or ()):
                 return answer
@@ -133,8 +149,11 @@ class Ready:
 class Operations:
     """The operations over one schema. Those that were asked for lately are kept, up to a sum of their weights."""
 
-    def __init__(self, schema: strawberry.Schema, limits: Limits, *, token_limit: int = 2000) -> None:
-        self._schema, self._limits, self._token_limit = schema, limits, token_limit
+    def __init__(
+        self, schema: strawberry.Schema, limits: Limits, *, token_limit: int = 2000, admit: Admit = _let_in
+    ) -> None:
+        self._schema, self._limits, self._token_limit, self._admit = schema, limits, token_limit, admit
+        self._rules = rules_of(schema)
         self._ready: OrderedDict[tuple[str, str | None], Ready] = OrderedDict()
 
     def ready(self, text: str, name: str | None = None) -> Ready:
@@ -162,8 +181,8 @@ class Operations:
         if errors := validate(schema, document, _RULES):
             raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
         definition = _select(document, name)
-        weight = weigh(schema, document, definition, self._limits)
-        return Ready(Operation(self._schema, document, definition), weight, self._make_room)
+        weight = weigh(schema, document, definition, self._limits, self._rules)
+        return Ready(Operation(self._schema, document, definition), weight, self._make_room, self._admit)
 
     def _make_room(self) -> None:
         """Forget what was not asked for the longest time. Plans grow while they are used, so all are counted."""

@@ -9,11 +9,21 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from db.engine import connection_url
 from db.rules.pointers import Pointer
+from db.rules.scopes import Scope, scopes_of
 
 PREFIX = "CATALOGRAPH_"
 _WITHOUT_PREFIX = ("database_url", "database_listen_url")
@@ -21,6 +31,10 @@ _WITHOUT_PREFIX = ("database_url", "database_listen_url")
 _TEST_NAMES = ("CATALOGRAPH_TEST_", "CATALOGRAPH_CHROMIUM")
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+
+
+# OpenID Connect Discovery 1.0, section 3; without TLS only where nobody is in between.
+_ISSUER = re.compile(r"https://[^/?#\s]+[^?#\s]*|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^?#\s]*)?")
 
 
 class SettingsError(Exception):
@@ -60,6 +74,22 @@ FolderPath = Annotated[Path, BeforeValidator(_under_home)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
 Pointers = Annotated[tuple[Pointer, ...], BeforeValidator(_pointers), Field(max_length=20)]
+
+
+def _scopes(value: str | frozenset[Scope]) -> frozenset[Scope]:
+    if not isinstance(value, str):
+        return value
+    return frozenset() if value.strip() == "none" else scopes_of(word.strip() for word in value.split(","))
+
+
+def _issuer(value: str) -> str:
+    if not _ISSUER.fullmatch(value):
+        raise ValueError("it is an https:// URL without query and fragment; http:// only on this machine")
+    return value
+
+
+Scopes = Annotated[frozenset[Scope], BeforeValidator(_scopes)]
+IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -106,13 +136,53 @@ class Settings(BaseModel):
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="Address to listen on. Loopback, since nothing asks who is calling; others need `--insecure`.",
+        description="Address to listen on. As long as nobody is asked who they are, others than loopback need "
+        "`--insecure`.",
     )
     port: int = Field(
         default=8080,
         ge=0,
         le=65535,
         description="TCP port to listen on; 0 takes a free one. 8080 is what people expect of a local web server.",
+    )
+    anonymous_scopes: Scopes | None = Field(
+        default=None,
+        description="What may be done without a token: scopes with commas between them, such as `catalog:read`, or "
+        "`none`. Unset: nothing where an issuer is set; else everything, and callers are not asked who they are.",
+    )
+    oidc_issuer: IssuerUrl | None = Field(
+        default=None,
+        description="URL of the OpenID Connect provider whose tokens (JWT) are taken, as in their `iss`. Its keys are "
+        "found by `/.well-known/openid-configuration` below it.",
+    )
+    oidc_audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What such a token must have in its `aud`: this API, as the provider knows it. It goes with the "
+        "issuer.",
+    )
+    oidc_user_claim: str = Field(
+        default="email",
+        min_length=1,
+        description="The claim that says who somebody is. `email` is looked for in the profiles of Users, unless it is "
+        "said to be unverified; any other claim is the name of a User, or a ref.",
+    )
+    oidc_scope_claim: str = Field(
+        default="scope",
+        min_length=1,
+        description="The claim with scopes: a text with blanks between them, or a list. Words that are no scope here "
+        "are passed over.",
+    )
+    oidc_scopes: Scopes = Field(
+        default=frozenset({Scope.CATALOG_READ, Scope.CLUSTERS_READ}),
+        validate_default=True,
+        description="Scopes that everybody has who comes with such a token, beside those in it; `none` is possible.",
+    )
+    oidc_leeway: float = Field(
+        default=30,
+        ge=0,
+        le=300,
+        description="By how much the provider's clock may differ from ours, in seconds.",
     )
     body_limit: int = Field(
         default=1_000_000,
@@ -240,6 +310,17 @@ class Settings(BaseModel):
         "`auto` is `console` on a terminal and `json` elsewhere.",
     )
 
+    @property
+    def asks_who(self) -> bool:
+        """Whether callers are asked who they are."""
+        return self.anonymous_scopes is not None or self.oidc_issuer is not None
+
+    @model_validator(mode="after")
+    def _issuer_with_audience(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("CATALOGRAPH_OIDC_ISSUER and CATALOGRAPH_OIDC_AUDIENCE go together: set both, or none")
+        return self
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """The settings that `environ` gives. An empty value counts as unset.
@@ -285,6 +366,8 @@ def _unknown_names(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _problem(details: ErrorDetails) -> str:
     """One line: `CATALOGRAPH_PORT: 'http' must be a valid integer, unable to parse string as an integer`."""
+    if not details["loc"]:  # of no single one
+        return str(details["ctx"]["error"])
     field = str(details["loc"][0])
     if field in _WITHOUT_PREFIX:  # its value may hold a password
         return f"{variable_of(field)}: {details['ctx']['error']}"

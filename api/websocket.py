@@ -21,24 +21,26 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from api.answers import refusal, told
-from api.contexts import Contexts, MakeContext
+from api.contexts import Contexts, MakeContext, Who, anybody
 from api.log import request_id
 from api.operation import Operations
 from api.request_parameters import Parameters, checked, decoded, refuse_nul
 from api.settings import Settings
 from api.wanted import ended, in_time
 from db import jsonb
-from schema.errors import BadRequest, BadUserInput, CatalogError, OperationLimit
+from schema.errors import BadRequest, BadUserInput, CatalogError, OperationLimit, Unauthenticated, Unavailable
 
 PROTOCOL = "graphql-transport-ws"
 
 INVALID_MESSAGE = 4400
 UNAUTHORIZED = 4401
 SUBPROTOCOL_NOT_ACCEPTABLE = 4406
+FORBIDDEN = 4403
 INIT_TIMEOUT = 4408
 SUBSCRIBER_EXISTS = 4409
 TOO_MANY_INITS = 4429
-SERVICE_RESTART = 1012  # RFC 6455; what the server's own `websocket.disconnect` says when it stops
+TRY_AGAIN_LATER = 1013  # the registry of RFC 6455, as the next
+SERVICE_RESTART = 1012  # what the server's own `websocket.disconnect` says when it stops
 
 _LONGEST_REASON = 123  # bytes, in a frame that closes
 _LONGEST_ID = 64  # characters of an operation's id that are logged; the client makes it up
@@ -49,12 +51,15 @@ _log = structlog.get_logger("catalograph.socket")
 
 
 class GraphQLSocket:
-    """An ASGI app that answers GraphQL operations on websockets. `make_context` is as for GraphQLEndpoint."""
+    """An ASGI app that answers GraphQL operations on websockets. What it is made of is as for GraphQLEndpoint."""
 
-    def __init__(self, operations: Operations, make_context: MakeContext, settings: Settings) -> None:
+    def __init__(
+        self, operations: Operations, make_context: MakeContext, settings: Settings, who: Who = anybody
+    ) -> None:
         self._operations = operations
         self._make_context = make_context
         self._settings = settings
+        self._who = who
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket until it is closed."""
@@ -66,7 +71,7 @@ class GraphQLSocket:
             await socket.close(SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
         else:
             await socket.accept(PROTOCOL)
-            await _Connection(socket, self._operations, self._make_context, self._settings).serve()
+            await _Connection(socket, self._operations, self._make_context, self._settings, self._who).serve()
 
 
 def _is_welcome(socket: WebSocket, origins: tuple[str, ...]) -> bool:
@@ -92,12 +97,13 @@ class _Connection:
     """One socket that was accepted, and the operations that run on it."""
 
     def __init__(
-        self, socket: WebSocket, operations: Operations, make_context: MakeContext, settings: Settings
+        self, socket: WebSocket, operations: Operations, make_context: MakeContext, settings: Settings, who: Who
     ) -> None:
         self._socket = socket
         self._operations = operations
         self._make_context = make_context
         self._settings = settings
+        self._who = who
         self._identity = request_id(socket.scope)
         self._acknowledged = False
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -170,14 +176,17 @@ class _Connection:
                 raise _Closing(INVALID_MESSAGE, "This is no message of graphql-transport-ws")
 
     async def _acknowledge(self, payload: dict[str, Any] | None) -> None:
-        """Let the client in: the one place where what it says of itself could keep it out.
-
-        The payload is kept in the scope, from which each context is made.
-        """
+        """Let the client in, if it is somebody. The payload is kept in the scope, where its token is looked for."""
         if self._acknowledged:
             raise _Closing(TOO_MANY_INITS, "Too many initialisation requests")
         self._acknowledged = True
         self._socket.scope["state"]["connection_init"] = payload
+        try:
+            await self._who(self._socket.scope)
+        except Unauthenticated as error:
+            raise _Closing(FORBIDDEN, error.message) from None
+        except Unavailable as error:
+            raise _Closing(TRY_AGAIN_LATER, error.message) from None
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, name: str, payload: dict[str, Any], text: bytes) -> None:
@@ -223,7 +232,7 @@ class _Connection:
 
     async def _answer(self, name: str, parameters: Parameters, log: dict[str, Any]) -> dict[str, Any]:
         """Send the answers; the last message comes back."""
-        contexts = Contexts(self._make_context, self._socket.scope)
+        contexts = Contexts(self._make_context, self._socket.scope, self._who)
         seconds = self._settings.operation_timeout
         try:
             operation = self._operations.ready(parameters.query, parameters.operation_name)
@@ -235,17 +244,27 @@ class _Connection:
                         await self._next(name, answer)
                         log["answers"] += 1
             else:
-                with contexts.fresh() as context:
+                async with contexts.fresh() as context:
                     answer = await in_time(operation.run(parameters.variables, context), seconds)
                 await self._next(name, answer)
                 log["answers"] += 1
         except WebSocketDisconnect:
             raise
+        except Unauthenticated as error:
+            await self._turn_away(error)
         except Exception as error:  # noqa: BLE001 - the outermost frame: what is not ours is masked here
             return _error(name, refusal(error, self._identity))
         finally:
             log["statements"] = contexts.statements
         return {"id": name, "type": "complete"}
+
+    async def _turn_away(self, error: Unauthenticated) -> NoReturn:
+        """Close the socket: its client is nobody any more, and comes back with another token."""
+        closing = _Closing(FORBIDDEN, error.message)
+        async with self._turn:
+            with suppress(WebSocketDisconnected):
+                await self._socket.close(closing.code, closing.reason)
+        raise WebSocketDisconnect(FORBIDDEN)
 
     async def _next(self, name: str, answer: ExecutionResult) -> None:
         body, _ = told(answer, self._identity)

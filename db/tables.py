@@ -6,7 +6,8 @@
      │
     source ──< source_run, source_file  where entities come from, each reading of it, each file's last digest
      │
-    problem, change                     what is wrong now; everything that was written, until it is forgotten
+    problem, change                     what is wrong now; every write of an entity, until it is forgotten
+    api_token, spending, audit          who may ask without being a person; what each spent; every other write
 
 An entity's id is the id of its ref. A reference to something that does not exist is therefore a ref without an entity,
 and when the entity arrives, nothing that points at it has to change. Refs are never deleted.
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -181,6 +183,7 @@ document = Table(
     Column("spec", JSONB, nullable=False),
     Index("document_by_label", text("(metadata -> 'labels')"), postgresql_using="gin"),
     Index("document_by_annotation", text("(metadata -> 'annotations')"), postgresql_using="gin"),
+    Index("document_by_email", text("lower(spec #>> '{profile,email}')")),
 )
 
 relation = Table(
@@ -243,4 +246,44 @@ feed = Table(
     Column("topic", Word, primary_key=True, comment="catalog"),
     Column("forgotten", BigInteger, nullable=False, comment="the last position that is not kept any more"),
     comment="how far back each log of changes reaches",
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Word, nullable=False),
+    Column("prefix", Word, nullable=False, comment="how the token begins, by which people know it again"),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the token, which nobody keeps"),
+    Column("scopes", ARRAY(Word), nullable=False),
+    Column("user_ref", Word, comment="the User that it acts as; null: no person"),
+    Column("created_at", Instant, nullable=False, server_default=text("now()")),
+    Column("created_by", Word, nullable=False),
+    Column("expires_at", Instant, comment="null: never"),
+    Column("last_used_at", Instant, comment="to the minute"),
+    Column("revoked_at", Instant),
+    Index("api_token_by_name", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("identity", Word, primary_key=True, comment="who asks: a subject, or the address of somebody unknown"),
+    Column("since", Instant, nullable=False, comment="when the hour began in which this was spent"),
+    Column("points", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", Instant, nullable=False, server_default=text("now()")),
+    Column("by", Word, nullable=False, comment="the subject of the caller"),
+    Column("action", Word, nullable=False, comment="the mutation, or the command: tokenCreate"),
+    Column("subject", Word, nullable=False, comment="what was written: token:ci"),
+    Column("request_id", Word, comment="under which the log has the rest; null: no request"),
+    Column("before", JSONB, comment="null: it was not there; never a secret"),
+    Column("after", JSONB, comment="null: it is gone"),
+    Index("audit_by_writer", "by", "id"),
+    comment="every write that is of no entity; those of entities are in change",
 )

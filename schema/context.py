@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.reading import Reads
 from db.schedules import Declaration
+from schema.caller import ANYBODY, Caller
 from schema.errors import Unavailable
 from schema.levels.reading import Reader
 from schema.live import Live, Place
@@ -45,10 +46,16 @@ class Context:
     """
 
     def __init__(
-        self, *, reads: Reads, request_id: str, live: Live | None = None, writes: Writes | None = None
+        self,
+        *,
+        reads: Reads,
+        request_id: str,
+        caller: Caller = ANYBODY,
+        live: Live | None = None,
+        writes: Writes | None = None,
     ) -> None:
         self.request_id = request_id
-        self.caller = "anonymous"  # as the change log has it
+        self.caller = caller
         self.reader = Reader(reads)
         self._live = live
         self._writes = writes

@@ -5,6 +5,8 @@
     │   ├── BadRequest              BAD_REQUEST                  the body or a parameter has the wrong shape
     │   ├── MethodNotAllowed        METHOD_NOT_ALLOWED           another HTTP method is needed
     │   ├── NotAcceptable           NOT_ACCEPTABLE               no media type that the client takes
+    │   ├── Unauthenticated         UNAUTHENTICATED              a token is missing, or is not good any more
+    │   ├── Forbidden               FORBIDDEN                    the caller lacks a scope
     │   ├── RequestTooLarge         REQUEST_TOO_LARGE            the body or the address is too long
     │   ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE       the body is not plain UTF-8 JSON
     │   ├── ParseFailed             GRAPHQL_PARSE_FAILED         the document is not GraphQL
@@ -99,6 +101,40 @@ class NotAcceptable(RequestError):
     code = "NOT_ACCEPTABLE"
     status = 406
     status_in_json = True
+
+
+class Unauthenticated(RequestError):
+    """A token is needed and there is none, or the one that was given is not good: `refused` says which."""
+
+    code = "UNAUTHENTICATED"
+    status = 401
+    status_in_json = True
+
+    def __init__(self, message: str, *, refused: bool = True) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`WWW-Authenticate`, as RFC 6750 has it: without an error where there was no token."""
+        more = f', error="invalid_token", error_description="{self.message}"' if self.refused else ""
+        return {"www-authenticate": f'Bearer realm="catalograph"{more}'}
+
+
+class Forbidden(RequestError):
+    """The caller lacks a scope, which `extensions.scope` names; `nodes` are the fields that need it."""
+
+    code = "FORBIDDEN"
+    status = 403
+
+    def __init__(self, message: str, node: Node | None = None, *, scope: str) -> None:
+        super().__init__(message, node, scope=scope)
+        self.scope = scope
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`WWW-Authenticate`, as RFC 6750 has it."""
+        return {"www-authenticate": f'Bearer realm="catalograph", error="insufficient_scope", scope="{self.scope}"'}
 
 
 class RequestTooLarge(RequestError):

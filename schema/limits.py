@@ -10,7 +10,9 @@ from typing import cast
 from graphql import DocumentNode, FieldNode, GraphQLSchema, OperationDefinitionNode, SelectionNode
 
 from db.rules.pointers import Pointer
-from schema import unindexed
+from schema import access, unindexed
+from schema.access import Rule, Rules
+from schema.caller import Caller
 from schema.errors import (
     AliasLimit,
     CatalogError,
@@ -26,6 +28,8 @@ from schema.tally import LIST_SIZE, Counting, Part, Selections, Tally
 # The introspection of GraphiQL and of code generators is 14 levels deep and costs 16,424, whatever the schema is.
 INTROSPECTION_DEPTH = 20
 INTROSPECTION_COST = 30_000
+
+NO_RULES: Rules = {}
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What an operation may cost. Nothing in it belongs to one request, so it is kept with the operation."""
+    """What an operation may cost, and whom. Nothing in it belongs to one request, so it is kept with the operation."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -54,6 +58,8 @@ class Weight:
     limits: Limits
     amount: Amount
     formula: Formula
+    rules: Rules
+    needed: frozenset[Rule]
 
     def cost(self, variables: Variables) -> int:
         """The cost with these variables, coerced; one without a value is absent."""
@@ -66,10 +72,20 @@ class Weight:
             raise self._too_dear(cost, variables)
         return cost
 
-    def _too_dear(self, cost: int, variables: Variables) -> CostLimit:
+    def allow(self, caller: Caller, variables: Variables) -> None:
+        """Refuse a caller that lacks a scope. Raises Forbidden, which points at the first field that needs it."""
+        if not all(rule.allows(caller) for rule in self.needed):
+            root, _ = self._counted()
+            access.refuse(root, self.rules, caller, variables)
+
+    def _counted(self) -> tuple[Selections, Formula]:
         """Counts once more, so that what the answer to a refused request needs is not kept for all others."""
-        counting, limit = Counting(self.schema, self.document, self.limits.indexed_paths), self.limits.cost
-        root, worth = counting.count(self.operation), counting.formula.at(variables)
+        counting = Counting(self.schema, self.document, self.limits.indexed_paths)
+        return counting.count(self.operation), counting.formula
+
+    def _too_dear(self, cost: int, variables: Variables) -> CostLimit:
+        root, formula = self._counted()
+        limit, worth = self.limits.cost, formula.at(variables)
         message = f"The operation costs up to {_shown(cost)}; {limit} is allowed"
         dearest = _dearest(root, worth)
         if dearest is None:
@@ -80,8 +96,14 @@ class Weight:
         return CostLimit(message, dearest.node, cost=cost, limit=limit)
 
 
-def weigh(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> Weight:
-    """Check the limits that do not depend on variables, and prepare the one that does.
+def weigh(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    limits: Limits,
+    rules: Rules = NO_RULES,
+) -> Weight:
+    """Check the limits that do not depend on variables, and prepare the one that does, and what callers need.
 
     The document is valid, and `operation` is one of its own. Raises OperationLimit, DepthLimit, AliasLimit,
     RootFieldLimit or DirectiveLimit, which point at the first node beyond. Introspection has a DepthLimit and a
@@ -98,7 +120,8 @@ def weigh(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
         (_DIRECTIVES, limits.directives),
     ):
         number.check(root, allowed)
-    return Weight(schema, document, operation, limits, capped(root.tally.total()), counting.formula)
+    amount, needed = capped(root.tally.total()), access.needed(root, rules)
+    return Weight(schema, document, operation, limits, amount, counting.formula, rules, needed)
 
 
 def _check_operations(document: DocumentNode, allowed: int) -> None:

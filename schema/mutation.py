@@ -69,16 +69,16 @@ async def _source_unregister(context: Context, *, input: SourceUnregisterInput) 
 
 
 async def _entity_register(context: Context, *, input: EntityRegisterInput) -> EntityPayload:
-    return await _written(context, input, partial(registering.register, by=context.caller))
+    return await _written(context, input, partial(registering.register, by=context.caller.subject))
 
 
 async def _entity_update(context: Context, *, input: EntityUpdateInput) -> EntityPayload:
-    write = partial(registering.update, expected_etag=input.expected_etag, by=context.caller)
+    write = partial(registering.update, expected_etag=input.expected_etag, by=context.caller.subject)
     return await _written(context, input, write)
 
 
 async def _entity_unregister(context: Context, *, input: EntityUnregisterInput) -> EntityPayload:
-    write = partial(registering.unregister, expected_etag=input.expected_etag, by=context.caller)
+    write = partial(registering.unregister, expected_etag=input.expected_etag, by=context.caller.subject)
     return await _outcome(context, str(input.ref), write(context.writes.engine, input.ref))
 
 

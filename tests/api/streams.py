@@ -24,6 +24,7 @@ from api.operation import Operations
 from api.server import _Server, listen, uvicorn_config
 from api.settings import Settings
 from api.websocket import GraphQLSocket
+from schema.caller import ANYBODY, Caller
 from schema.errors import BadUserInput
 from schema.limits import Limits
 from tests.postgres import connected
@@ -58,6 +59,7 @@ class Numbered:
     number: int
     scope: Scope = field(default_factory=dict)
     statements: int = 1
+    caller: Caller = ANYBODY
 
 
 @strawberry.type
@@ -164,7 +166,7 @@ SCHEMA = strawberry.Schema(Query, Mutation, Subscription)
 
 def streaming_app(stage: Stage, settings: Settings) -> Starlette:
     @contextmanager
-    def context(scope: Scope) -> Iterator[Numbered]:
+    def context(scope: Scope, _caller: Caller) -> Iterator[Numbered]:
         stage.contexts += 1
         stage.entered += 1
         try:

@@ -27,6 +27,7 @@ from api.operation import Operations, Ready
 from api.request_parameters import JSON
 from api.server import listen, uvicorn_config
 from api.settings import Settings
+from schema.caller import ANYBODY
 from schema.errors import BadUserInput
 from schema.limits import Limits
 
@@ -41,6 +42,7 @@ class Waiting:
     """What the slow field is seen to do, and how many statements it is said to have run."""
 
     statements = 3
+    caller = ANYBODY
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -99,7 +101,7 @@ def waiting() -> Waiting:
 
 def app(waiting: Waiting, operations: Operations | None = None, **settings: Any) -> Starlette:
     operations = operations or Operations(SCHEMA, Limits())
-    endpoint = GraphQLEndpoint(operations, lambda _scope: nullcontext(waiting), Settings(**settings))
+    endpoint = GraphQLEndpoint(operations, lambda _scope, _caller: nullcontext(waiting), Settings(**settings))
     return Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
 
 
@@ -454,7 +456,7 @@ async def test_a_failure_nobody_foresaw_is_masked_and_logged_once_with_its_id(
 
 
 async def test_a_context_that_cannot_be_made_is_masked_too(log: Log) -> None:
-    def fails(_scope: object) -> AbstractContextManager[Waiting]:
+    def fails(_scope: object, _caller: object) -> AbstractContextManager[Waiting]:
         raise RuntimeError("secret")
 
     endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), fails, Settings())

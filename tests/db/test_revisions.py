@@ -36,7 +36,7 @@ async def test_replicas_that_start_together_apply_each_revision_once(database_ur
     await admin.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     engines = [create_engine(database_url) for _ in range(4)]
     await asyncio.gather(*(upgrade(engine) for engine in engines))
-    assert await admin.fetch("SELECT version_num FROM alembic_version") == [("0002",)]
+    assert await admin.fetch("SELECT version_num FROM alembic_version") == [("0003",)]
     assert (
         await admin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == len(metadata.tables) + 1
     )

@@ -21,6 +21,8 @@ def table() -> str:
 
 def _as_typed(value: object) -> str:
     """The value as an operator types it."""
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

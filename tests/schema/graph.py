@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from api.ingest.declarations import Access
 from api.ingest.declared import Sources
 from api.operation import Operations
 from db.reading import Reads
+from schema.caller import ANYBODY, Caller
 from schema.context import Context, Writes
 from schema.limits import Limits
 from schema.live import Live
@@ -28,6 +29,7 @@ class Graph:
     engine: AsyncEngine
     reads: Reads
     live: Live | None = None
+    caller: Caller = ANYBODY
     sources: Sources = field(default_factory=lambda: Sources(Access(clones=Path("/nowhere"), environ={})))
 
     async def ask(self, query: str, *, statements: int | None = None, **variables: Any) -> Any:
@@ -50,14 +52,19 @@ class Graph:
     async def follow(self, query: str, **variables: Any) -> AsyncGenerator[Any]:
         """The data of the events of a subscription. There must be no error."""
         operation = Operations(self.schema, Limits()).ready(query)
-        async with aclosing(operation.subscribe(variables, self._context, seconds=10)) as answers:
+        async with aclosing(operation.subscribe(variables, self._fresh, seconds=10)) as answers:
             async for answer in answers:
                 assert (answer.errors or []) == [], answer.errors
                 yield answer.data
 
+    @asynccontextmanager
+    async def _fresh(self) -> AsyncIterator[Context]:
+        with self._context() as context:
+            yield context
+
     def _context(self) -> Context:
         writes = Writes(self.engine, self.sources)
-        return Context(reads=self.reads, request_id="test", live=self.live, writes=writes)
+        return Context(reads=self.reads, request_id="test", caller=self.caller, live=self.live, writes=writes)
 
     async def _execute(self, query: str, variables: dict[str, Any]) -> tuple[Any, list[Any], int]:
         """The data, the errors, and how many SQL statements they took."""

@@ -1,0 +1,121 @@
+"""Which fields need which scope: said by a directive in the schema, and checked here before anything runs.
+
+    tokens: ApiTokenConnection = connection(...)     with RequiresScope(scope="admin") among its `directives`
+
+Every root field needs a scope, and a field below one may need another. An operation that selects a field which its
+caller may not use is refused as a whole, as GitHub does it: half an answer would look like an empty catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import strawberry
+from graphql import (
+    DirectiveNode,
+    FieldNode,
+    GraphQLIncludeDirective,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSkipDirective,
+    SelectionNode,
+    VariableNode,
+)
+from graphql.language import BooleanValueNode
+from strawberry.schema_directive import Location
+
+from db.rules.scopes import Scope
+from schema.caller import Caller
+from schema.errors import Forbidden
+from schema.tally import Selections
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="requiresScope",
+    description="Only callers with this scope may select the field.",
+)
+class RequiresScope:
+    """A field's rule, as the printed schema shows it."""
+
+    scope: str = strawberry.directive_field(name="scope")
+    or_owner: bool = strawberry.directive_field(name="orOwner", default=False)  # or the owner of what is written
+
+
+class Rule(NamedTuple):
+    """What a field needs of its caller."""
+
+    scope: Scope
+    or_owner: bool = False
+
+    def allows(self, caller: Caller) -> bool:
+        """Whether the caller may use the field; one that may own things is let in, and the field looks closer."""
+        return self.scope in caller.scopes or (self.or_owner and caller.is_person)
+
+
+Rules = Mapping[str, Rule]  # by type and field: `Query.tokens`
+
+
+def rules_of(schema: strawberry.Schema) -> Rules:
+    """The rules that the directives of a schema say."""
+    return dict(_rules(schema))
+
+
+def _rules(schema: strawberry.Schema) -> Iterator[tuple[str, Rule]]:
+    for type_ in schema._schema.type_map.values():  # noqa: SLF001 - Strawberry has no other door to it
+        if not isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
+            continue
+        for name, field in type_.fields.items():
+            definition = field.extensions.get("strawberry-definition")
+            for directive in getattr(definition, "directives", ()):
+                if isinstance(directive, RequiresScope):
+                    yield f"{type_.name}.{name}", Rule(Scope(directive.scope), directive.or_owner)
+
+
+def needed(root: Selections, rules: Rules) -> frozenset[Rule]:
+    """The rules of all fields of a counted operation, whatever `@skip` and `@include` say."""
+    return frozenset(rule for _, rule in _fields(root, rules, None))
+
+
+def refuse(root: Selections, rules: Rules, caller: Caller, variables: Mapping[str, Any]) -> None:
+    """Refuse an operation if a field of it, as it is with these variables, is not for the caller. Raises Forbidden."""
+    refused = [(node, rule) for node, rule in _fields(root, rules, variables) if not rule.allows(caller)]
+    if refused:
+        node, (scope, _) = refused[0]
+        raise Forbidden(f"`{node.name.value}` needs the scope {scope}", node, scope=scope)
+
+
+def _fields(root: Selections, rules: Rules, variables: Mapping[str, Any] | None) -> Iterator[tuple[FieldNode, Rule]]:
+    """The fields that have a rule. A fragment is looked at once, wherever it is spread."""
+    seen, waiting = {id(root)}, [root]
+    while waiting:
+        for part in waiting.pop().parts:
+            if variables is not None and _is_left_out(part.node, variables):
+                continue
+            if isinstance(part.node, FieldNode) and (rule := rules.get(part.name)):
+                yield part.node, rule
+            if part.inner and id(part.inner) not in seen:
+                seen.add(id(part.inner))
+                waiting.append(part.inner)
+
+
+def _is_left_out(node: SelectionNode, variables: Mapping[str, Any]) -> bool:
+    """Whether `@skip` or `@include` leaves a selection out."""
+    leaving = {GraphQLSkipDirective.name: True, GraphQLIncludeDirective.name: False}
+    return any(
+        _condition(directive, variables) is leaving[directive.name.value]
+        for directive in node.directives or ()
+        if directive.name.value in leaving
+    )
+
+
+def _condition(directive: DirectiveNode, variables: Mapping[str, Any]) -> bool | None:
+    (argument,) = directive.arguments or ()
+    match argument.value:
+        case BooleanValueNode(value=value):
+            return value
+        case VariableNode(name=name):
+            found: bool | None = variables.get(name.value)
+            return found
+    return None

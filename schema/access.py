@@ -1,15 +1,15 @@
 """Which fields need which scope: said by a directive in the schema, and checked here before anything runs.
 
-    tokens: ApiTokenConnection = connection(...)     with RequiresScope(scope="admin") among its `directives`
+    tokens: ApiTokenConnection = requires(Scope.ADMIN, connection(...))
 
-Every root field needs a scope, and a field below one may need another. An operation that selects a field which its
-caller may not use is refused as a whole, as GitHub does it: half an answer would look like an empty catalog.
+Every root field but `viewer` needs a scope, and a field below one may need another. An operation that selects a field
+which its caller may not use is refused as a whole, as GitHub does it: half an answer would look like an empty catalog.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar, cast
 
 import strawberry
 from graphql import (
@@ -24,23 +24,45 @@ from graphql import (
 )
 from graphql.language import BooleanValueNode
 from strawberry.schema_directive import Location
+from strawberry.types.unset import UNSET
 
 from db.rules.scopes import Scope
 from schema.caller import Caller
 from schema.errors import Forbidden
 from schema.tally import Selections
 
+T = TypeVar("T")
+
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
     name="requiresScope",
-    description="Only callers with this scope may select the field.",
+    description="Only callers with this scope may select the field; with `orOwner` also the owner of what it writes.",
 )
 class RequiresScope:
     """A field's rule, as the printed schema shows it."""
 
     scope: str = strawberry.directive_field(name="scope")
-    or_owner: bool = strawberry.directive_field(name="orOwner", default=False)  # or the owner of what is written
+    or_owner: bool = strawberry.directive_field(name="orOwner", default=False)
+
+
+def requires(scope: Scope, field: Any, *, or_owner: bool = False) -> Any:
+    """A field of a type, with the scope that it needs. With `or_owner` its function asks `Context.allow`."""
+    # What is unset is not printed.
+    field.directives = [*field.directives, RequiresScope(scope=scope, or_owner=or_owner or cast("bool", UNSET))]
+    return field
+
+
+def each_requires(scope: Scope, *, but: Container[str] = ()) -> Callable[[type[T]], type[T]]:
+    """Decorates a type whose fields all need a scope: those that name none of their own need this one."""
+
+    def decorated(type_: type[T]) -> type[T]:
+        for field in type_.__strawberry_definition__.fields:  # type: ignore[attr-defined] # Strawberry's mark
+            if not field.directives and field.name not in but:
+                requires(scope, field)
+        return type_
+
+    return decorated
 
 
 class Rule(NamedTuple):
@@ -70,7 +92,7 @@ def _rules(schema: strawberry.Schema) -> Iterator[tuple[str, Rule]]:
             definition = field.extensions.get("strawberry-definition")
             for directive in getattr(definition, "directives", ()):
                 if isinstance(directive, RequiresScope):
-                    yield f"{type_.name}.{name}", Rule(Scope(directive.scope), directive.or_owner)
+                    yield f"{type_.name}.{name}", Rule(Scope(directive.scope), directive.or_owner is True)
 
 
 def needed(root: Selections, rules: Rules) -> frozenset[Rule]:

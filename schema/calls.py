@@ -15,6 +15,8 @@ from typing import Any
 
 from strawberry.types.field import StrawberryField
 
+from db.rules.scopes import Scope
+from schema.access import requires
 from schema.inputs import DESCRIPTIONS, arguments_of
 from schema.levels import alone
 from schema.levels.edge import NONE, Descriptions, argument
@@ -30,9 +32,13 @@ def stream(function: Callable[..., AsyncIterator[Any]], description: str, *, arg
     return CallField(function, description, arguments=arguments, is_subscription=True)
 
 
-def write(function: Callable[..., Awaitable[Any]], description: str) -> Any:
-    """A field of the mutation root: `function` does what `input` says, and gives the payload."""
-    return CallField(function, description, arguments={"input": "What to do."})
+def write(function: Callable[..., Awaitable[Any]], description: str, *, scope: Scope, or_owner: bool = False) -> Any:
+    """A field of the mutation root: `function` does what `input` says, and gives the payload.
+
+    Callers need the scope; with `or_owner` those without are let in, and `function` has to ask `Context.allow`.
+    """
+    field = CallField(function, description, arguments={"input": "What to do."})
+    return requires(scope, field, or_owner=or_owner)
 
 
 class CallField(StrawberryField):

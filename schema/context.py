@@ -11,10 +11,14 @@ from typing import Any, Protocol, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.queries import people
 from db.reading import Reads
+from db.rules.refs import Ref
+from db.rules.scopes import Scope
 from db.schedules import Declaration
 from schema.caller import ANYBODY, Caller
-from schema.errors import Unavailable
+from schema.errors import Forbidden, Unavailable
+from schema.levels.alone import answer
 from schema.levels.reading import Reader
 from schema.live import Live, Place
 from schema.loaders import Loaders
@@ -56,6 +60,7 @@ class Context:
     ) -> None:
         self.request_id = request_id
         self.caller = caller
+        self._person: int | None = None
         self.reader = Reader(reads)
         self._live = live
         self._writes = writes
@@ -85,6 +90,21 @@ class Context:
     def statements(self) -> int:
         """How many SQL statements have been run."""
         return self.reader.statements
+
+    async def person(self) -> int | None:
+        """The id of the User that the caller is, if the catalog has one, and one alone."""
+        if self._person is None and self.caller.is_person:
+            found = await answer(people.known_as, self.reader, ref=self.caller.user, email=self.caller.email)
+            self._person = found[0].id if len(found) == 1 else None
+        return self._person
+
+    async def allow(self, scope: Scope, field: str, *, owner_of: Ref) -> None:
+        """Let the caller write an entity: by a scope, or because they own it. Raises Forbidden."""
+        if scope in self.caller.scopes:
+            return
+        person = await self.person()
+        if person is None or not await answer(people.owning, self.reader, person=person, ref=owner_of):
+            raise Forbidden(f"`{field}` needs the scope {scope}, or that you own {owner_of}", scope=scope)
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -6,7 +6,6 @@ left to `api.workers`: the mutation writes a row that one of them takes.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from functools import partial
 
 import strawberry
 
@@ -14,8 +13,10 @@ from db import registering, schedules
 from db.registering import REGISTERED, NotWrittenError
 from db.rules.descriptors import read, read_value
 from db.rules.placeholders import IncludeError
-from db.rules.records import Finding
+from db.rules.records import Finding, Record
+from db.rules.refs import Ref
 from db.rules.registrations import EntityRegisterInput, EntityUnregisterInput, EntityUpdateInput
+from db.rules.scopes import Scope
 from db.rules.sources import SourceRegisterInput, SourceRunInput, SourceUnregisterInput
 from db.schedules import MUTATION, SETTINGS, DeclarationError, Held
 from schema.calls import write
@@ -69,21 +70,32 @@ async def _source_unregister(context: Context, *, input: SourceUnregisterInput) 
 
 
 async def _entity_register(context: Context, *, input: EntityRegisterInput) -> EntityPayload:
-    return await _written(context, input, partial(registering.register, by=context.caller.subject))
+    async def write(record: Record) -> None:
+        await registering.register(context.writes.engine, record, by=context.caller.subject)
+
+    return await _written(context, input, write)
 
 
 async def _entity_update(context: Context, *, input: EntityUpdateInput) -> EntityPayload:
-    write = partial(registering.update, expected_etag=input.expected_etag, by=context.caller.subject)
+    async def write(record: Record) -> None:
+        await context.allow(Scope.CATALOG_WRITE, "entityUpdate", owner_of=Ref.parse(record.ref))
+        by = context.caller.subject
+        await registering.update(context.writes.engine, record, expected_etag=input.expected_etag, by=by)
+
     return await _written(context, input, write)
 
 
 async def _entity_unregister(context: Context, *, input: EntityUnregisterInput) -> EntityPayload:
-    write = partial(registering.unregister, expected_etag=input.expected_etag, by=context.caller.subject)
-    return await _outcome(context, str(input.ref), write(context.writes.engine, input.ref))
+    async def write() -> None:
+        await context.allow(Scope.CATALOG_WRITE, "entityUnregister", owner_of=input.ref)
+        by, etag = context.caller.subject, input.expected_etag
+        await registering.unregister(context.writes.engine, input.ref, expected_etag=etag, by=by)
+
+    return await _outcome(context, str(input.ref), write())
 
 
 async def _written(
-    context: Context, input: EntityRegisterInput | EntityUpdateInput, write: Callable[..., Awaitable[None]]
+    context: Context, input: EntityRegisterInput | EntityUpdateInput, write: Callable[[Record], Awaitable[None]]
 ) -> EntityPayload:
     if (input.entity is None) == (input.yaml is None):
         return _refused(None, UserErrorCode.INVALID, "Give either `entity` or `yaml`.")
@@ -99,7 +111,7 @@ async def _written(
     if reading.rejected:
         return EntityPayload(entity_ref=None, entity=None, user_errors=[_user_error(f) for f in reading.findings])
     (record,) = reading.records
-    return await _outcome(context, record.ref, write(context.writes.engine, record))
+    return await _outcome(context, record.ref, write(record))
 
 
 def _no_files(path: str) -> bytes:
@@ -148,18 +160,34 @@ class Mutation:
     """The root of every mutation."""
 
     entity_register: EntityPayload = write(
-        _entity_register, "Add an entity that no file declares. The same again does nothing, so it may be tried again."
+        _entity_register,
+        "Add an entity that no file declares. The same again does nothing, so it may be tried again.",
+        scope=Scope.CATALOG_WRITE,
     )
-    entity_update: EntityPayload = write(_entity_update, "Replace an entity that `entityRegister` added.")
-    entity_unregister: EntityPayload = write(_entity_unregister, "Remove an entity that `entityRegister` added.")
+    entity_update: EntityPayload = write(
+        _entity_update,
+        "Replace an entity that `entityRegister` added.",
+        scope=Scope.CATALOG_WRITE,
+        or_owner=True,
+    )
+    entity_unregister: EntityPayload = write(
+        _entity_unregister,
+        "Remove an entity that `entityRegister` added.",
+        scope=Scope.CATALOG_WRITE,
+        or_owner=True,
+    )
     source_run: SourcePayload = write(
-        _source_run, "Read a declared source now, or as soon as a process is free; `lastRun` says what came of it."
+        _source_run,
+        "Read a declared source now, or as soon as a process is free; `lastRun` says what came of it.",
+        scope=Scope.CATALOG_WRITE,
     )
     source_register: SourcePayload = write(
         _source_register,
         "Declare a source, which is then read again and again. Its host must be on the list of those that may be read.",
+        scope=Scope.ADMIN,
     )
     source_unregister: SourcePayload = write(
         _source_unregister,
         "Remove a source that a mutation declared, with its entities: soon, or when the run under way has ended.",
+        scope=Scope.ADMIN,
     )

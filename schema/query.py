@@ -14,7 +14,10 @@ from db.queries import sources as source_queries
 from db.queries.keyset import Key
 from db.rules.filters import OrderDirection
 from db.rules.refs import Ref
+from db.rules.scopes import Scope
 from schema import ids as node_ids
+from schema.access import each_requires
+from schema.caller import ANONYMOUS
 from schema.calls import call
 from schema.context import Context
 from schema.inputs import bounded, value_of
@@ -32,6 +35,7 @@ from schema.types.search import SearchConnection
 from schema.types.source import Source, SourceConnection
 from schema.types.system import Domain, DomainConnection, System, SystemConnection
 from schema.types.template import Template, TemplateConnection
+from schema.types.viewer import Viewer, Viewing
 
 Info = strawberry.Info[Context, None]
 
@@ -70,10 +74,18 @@ async def _path(context: Context, *, from_: Ref, to: Ref, max_depth: int = 6) ->
     return await answer(path_queries.shortest, context.reader, start=from_, end=to, max_depth=max_depth) or None
 
 
+async def _viewer(context: Context) -> Viewing | None:
+    caller = context.caller
+    if caller.subject == ANONYMOUS and not caller.is_person:
+        return None
+    return Viewing(caller.subject, sorted(caller.scopes), await context.person())
+
+
 def _live_cursor(info: Info) -> str:
     return info.context.place.cursor
 
 
+@each_requires(Scope.CATALOG_READ, but={"viewer"})
 @strawberry.type(description="Everything that can be asked.")
 class Query:
     """The root of every query."""
@@ -82,6 +94,7 @@ class Query:
     nodes: list[Node | None] = strawberry.field(
         resolver=_nodes, description="Many things by their ids, in that order; null where there is none."
     )
+    viewer: Viewer | None = call(_viewer, "Who is asking; null where they are not known.")
     entity: Entity | None = edge(
         entity_queries.by_ref, "The entity of this ref, of any kind: `component:default/dice-roller`."
     )

@@ -14,7 +14,9 @@ from db.queries import changes
 from db.rules.filters import EntityFilter
 from db.rules.matches import Judge, compiled, trees_of, unanswerable
 from db.rules.refs import Ref
+from db.rules.scopes import Scope
 from schema import ids
+from schema.access import each_requires
 from schema.calls import stream
 from schema.context import Context
 from schema.errors import BadUserInput, CursorExpired
@@ -113,6 +115,7 @@ def _kind(change: Change, judge: Judge | None) -> EventKind | None:
     return EventKind.DELETED if was else None
 
 
+@each_requires(Scope.CATALOG_READ)
 @strawberry.type(description="Everything that can be followed.")
 class Subscription:
     """The root of every subscription."""

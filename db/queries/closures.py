@@ -37,12 +37,12 @@ Step = Callable[[Any], Select[Any]]
 """From an id to the ids right beyond it: a Select of one column, `id`."""
 
 
-def along(type: str) -> Step:
-    """The step from an entity to what it has this relation to, whether that exists or not."""
+def along(*types: str) -> Step:
+    """The step from an entity to what it has one of these relations to, whether that exists or not."""
 
     def step(id: Any) -> Select[Any]:
         relation = relations.alias()
-        return select(relation.c.target_id.label("id")).where(relation.c.source_id == id, relation.c.type == type)
+        return select(relation.c.target_id.label("id")).where(relation.c.source_id == id, relation.c.type.in_(types))
 
     return step
 
@@ -82,20 +82,20 @@ def around(start: Any, depth: Any, *, most: int) -> Select[Any]:
     return _reached(start, _along_any, depth, most=most)
 
 
-def is_owned_within(owner_id: Any, root: Any) -> ColumnElement[bool]:
-    """Whether this owner is in the tree of a group: itself, a group anywhere below it, or a member of one of these."""
+def is_among(owner_id: Any, owners: CompoundSelect[Any]) -> ColumnElement[bool]:
+    """Whether this owner is one of these, which are ids that take some time to find."""
     return and_(
         owner_id.is_not(None),
-        owner_id.in_(select(func.unnest(func.array(owners_within(root).scalar_subquery())))),
+        owner_id.in_(select(func.unnest(func.array(owners.scalar_subquery())))),
         # Postgres takes this for something rare, and so starts from the owners. For a page by name it would start from
         # the names otherwise, and read the whole catalog where a tree owns little.
         owner_id + 0 == owner_id,
     )
 
 
-def owners_within(root: Any) -> CompoundSelect[Any]:
+def owners_within(root: Any, *, step: Step = along("parentOf")) -> CompoundSelect[Any]:  # noqa: B008 - it is pure
     """The ids in the tree of a group: its own, of the groups below it, and of the members of all these."""
-    groups = tree(root, along("parentOf")).cte(nesting=True)
+    groups = tree(root, step).cte(nesting=True)
     return union_all(select(groups.c.id), members_of(select(groups.c.id)))
 
 

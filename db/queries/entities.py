@@ -63,7 +63,8 @@ def owner_ref_of(entity: Any) -> Select[Any]:
 def owned_by(entity: Any, *, filter: EntityFilter | None = None, tree: bool = False) -> Select[Any]:
     """The entities whose `spec.owner` is this group or user; with `tree`, or a group or a member below it."""
     owned = entities.alias()
-    its = closures.is_owned_within(owned.c.owner_id, entity.id) if tree else owned.c.owner_id == entity.id
+    within = closures.owners_within(entity.id)
+    its = closures.is_among(owned.c.owner_id, within) if tree else owned.c.owner_id == entity.id
     return select(owned).where(its, entity_matches(owned, filter))
 
 

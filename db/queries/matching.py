@@ -143,7 +143,7 @@ def _link_conditions(c: Any, wanted: EntityFilter) -> Iterator[Condition]:
     if wanted.owned_by is not None:
         yield and_(c.owner_id.is_not(None), c.owner_id == ref_id(wanted.owned_by))
     if wanted.in_tree_of is not None:
-        yield closures.is_owned_within(c.owner_id, ref_id(wanted.in_tree_of))
+        yield closures.is_among(c.owner_id, closures.owners_within(ref_id(wanted.in_tree_of)))
     for asked, leads in ((wanted.depends_on, "dependencyOf"), (wanted.dependency_of, "dependsOn")):
         if asked is not None:
             depth = literal(1) if asked.depth is None else asked.depth

@@ -14,20 +14,21 @@ from db.tables import problem as problems
 from db.tables import ref as refs
 
 
-def _all() -> tuple[Any, Select[Any]]:
+def all_of_them() -> tuple[Any, Select[Any]]:
+    """The table, and a Select of all its rows."""
     problem = problems.alias()
     return problem, select(problem, literal("Problem", Word).label("graph_type"))
 
 
 def every(*, filter: ProblemFilter | None = None) -> Select[Any]:
     """All problems that match."""
-    problem, found = _all()
+    problem, found = all_of_them()
     return found.where(problem_matches(problem, filter))
 
 
 def of_entity(entity: Any, *, filter: ProblemFilter | None = None, owned: bool = False) -> Select[Any]:
     """An entity's problems; with `owned`, also those of what it owns."""
-    problem, found = _all()
+    problem, found = all_of_them()
     if not owned:
         return found.where(problem.c.entity_id == entity.id, problem_matches(problem, filter))
     # As one list of ids, so that each is looked up in the index; an OR would read all problems.
@@ -48,5 +49,5 @@ def entity_ref_of(problem: Any) -> Select[Any]:
 
 def by_keys(keys: Any) -> Select[Any]:
     """The problems with these keys."""
-    problem, found = _all()
+    problem, found = all_of_them()
     return found.where(problem.c.key == any_(words(keys)))

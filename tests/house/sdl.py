@@ -52,8 +52,8 @@ def _descriptions(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
             yield from ((f"{named.name}.{name}", value.description) for name, value in named.values.items())
     for directive in schema.directives:
         if not is_specified_directive(directive):
+            # Strawberry has no way to describe its arguments: the directive's own description does.
             yield f"@{directive.name}", directive.description
-            yield from _argument_descriptions(f"@{directive.name}", directive.args)
 
 
 def _argument_descriptions(of: str, arguments: Mapping[str, GraphQLArgument]) -> Iterator[tuple[str, str | None]]:

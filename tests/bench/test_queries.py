@@ -41,7 +41,9 @@ def written(landscape: Landscape, folder: Path) -> list[dict[str, Any]]:
 
 
 @on_linux
-@pytest.mark.parametrize(("family", "operations"), [("five", FIVE), ("shapes", SHAPES)])
+@pytest.mark.parametrize(
+    ("family", "operations"), [("five", FIVE), pytest.param("shapes", SHAPES, marks=pytest.mark.long)]
+)
 def test_the_limit_answers_every_query_as_the_project_does(family: str, operations: tuple[Operation, ...]) -> None:
     arguments = ("--size", str(SIZE), "--family", family, "--concurrency", "2", "--seconds", "0.1", "--json")
     result = CliRunner().invoke(main, ["queries", *arguments], catch_exceptions=False)

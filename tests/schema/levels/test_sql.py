@@ -223,20 +223,19 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operation, "MOST_PLANS", 2)
 
 
-# Of 1,000 operations; fewer would mean that the catalog, or the documents, have become dull.
-OFTEN = {"errors": 75, "positions nulled from below": 50, "cursors of the same field": 100}
-MIXED_OFTEN = {"errors": 300, "positions nulled from below": 200, "cursors of the same field": 50}
+# Of 500 operations; fewer would mean that the catalog, or the documents, have become dull.
+OFTEN = {"errors": 35, "positions nulled from below": 25, "cursors of the same field": 50}
+MIXED_OFTEN = {"errors": 150, "positions nulled from below": 100, "cursors of the same field": 25}
 
 
-@pytest.mark.parametrize("seed", [20261122, 20261123])
-async def test_edges_answer_as_object_by_object(trials: Trials, seed: int) -> None:
-    seen = await play(trials, seed, 1_000)
+async def test_edges_answer_as_object_by_object(trials: Trials) -> None:
+    seen = await play(trials, 20261122, 500)
     assert {what: seen[what] >= least for what, least in OFTEN.items()} == dict.fromkeys(OFTEN, True), seen
 
 
 @pytest.mark.usefixtures("few_at_once")
 async def test_edges_among_resolvers_answer_as_object_by_object(trials: Trials) -> None:
-    seen = await play(replace(trials, schema=mixed_schema()), 20261122, 1_000, MIXED)
+    seen = await play(replace(trials, schema=mixed_schema()), 20261122, 500, MIXED)
     assert {what: seen[what] >= least for what, least in MIXED_OFTEN.items()} == dict.fromkeys(MIXED_OFTEN, True), seen
 
 

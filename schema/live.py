@@ -6,8 +6,6 @@ one. So a slow subscriber costs nothing and misses nothing: it reads later, as f
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +15,7 @@ import orjson
 from db.changes import Page
 from db.rules.refs import Ref
 from schema.errors import BadUserInput
+from schema.opaque import opened, sealed
 
 
 class Live(Protocol):
@@ -51,16 +50,15 @@ class Place:
     def cursor(self) -> str:
         """The place as clients have it: opaque."""
         payload = {"catalog": self.position} | ({} if self.present is None else {"present": self.present})
-        return base64.urlsafe_b64encode(orjson.dumps(payload)).decode().rstrip("=")
+        return sealed(orjson.dumps(payload))
 
     @classmethod
     def of(cls, cursor: str) -> Place:
         """The place of a cursor. Raises `BadUserInput`."""
         try:
-            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-            payload = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            payload = orjson.loads(opened(cursor))
             place = cls(payload.pop("catalog"), payload.pop("present", None))
-        except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise _not_a_cursor(cursor) from error
         if payload or not (_is_position(place.position) and _is_position(place.present or 0)):
             raise _not_a_cursor(cursor)

@@ -6,8 +6,6 @@ its other arguments, so that it cannot be used elsewhere by mistake.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import orjson
 
 from db.queries.keyset import Key, Place
 from schema.errors import BadUserInput
+from schema.opaque import opened, sealed
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
@@ -40,7 +39,7 @@ class PageRequest:
     def cursor(self, place: Iterable[Any]) -> str:
         """The cursor of a row: its values of the keys."""
         payload = orjson.dumps([self.fingerprint, *place], option=orjson.OPT_PASSTHROUGH_DATETIME, default=_written)
-        return base64.urlsafe_b64encode(payload).decode().rstrip("=")
+        return sealed(payload)
 
 
 def page_request(keys: tuple[Key, ...], asked: Mapping[str, Any], *, fingerprint: str) -> PageRequest:
@@ -68,11 +67,9 @@ def page_request(keys: tuple[Key, ...], asked: Mapping[str, Any], *, fingerprint
 
 def _place(cursor: str, fingerprint: str, keys: Sequence[Key]) -> Place:
     try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        values = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        found, *place = values
+        found, *place = orjson.loads(opened(cursor))
         place = [_read(value) for value in place]
-    except (ValueError, TypeError, KeyError, OverflowError, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadUserInput(f"{cursor[:80]!r} is not a cursor. A cursor comes from `edges` or `pageInfo`.") from error
     if found != fingerprint or len(place) != len(keys):
         raise BadUserInput("This cursor was made by another field, or with another filter or order.")

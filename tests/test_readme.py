@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from api.commands import DEMO_GUEST
 from api.live import LiveFeed
 from db.engine import create_engine
 from db.reading import Reads
@@ -38,7 +39,7 @@ async def demo(database_url: str) -> AsyncIterator[Graph]:
     await Catalog(engine).ingest(ROOT / "api/demo/catalog")
     feed = LiveFeed(partial(asyncpg.connect, database_url), reads)
     await feed.look()
-    yield Graph(create_schema(), engine, reads, feed)
+    yield Graph(create_schema(), engine, reads, feed, caller=DEMO_GUEST)
     await reads.close()
     await engine.dispose()
 

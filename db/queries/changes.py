@@ -11,6 +11,7 @@ from db.queries import closures
 from db.queries.keyset import Key
 from db.queries.matching import entity_matches, ref_id
 from db.rules.filters import EntityFilter, OrderDirection
+from db.rules.matches import LONGEST_KEPT
 from db.tables import Word
 from db.tables import change as changes
 from db.tables import entity as entities
@@ -84,7 +85,7 @@ def _version(change: Any, document: Any, links: Any) -> Any:
     name, namespace = metadata["name"].astext, func.coalesce(metadata["namespace"].astext, "default")
 
     def text(value: Any) -> Any:
-        return case((func.jsonb_typeof(value) == "string", func.left(value.astext, 255)))
+        return case((func.jsonb_typeof(value) == "string", func.left(value.astext, LONGEST_KEPT)))
 
     def id_of(link: str) -> Any:
         named = refs.alias()

@@ -149,6 +149,7 @@ def ingest(entities: int, rounds: int, *, as_json: bool) -> None:
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), default=6.0, help="Measured for so long, each time."
 )
+@click.option("--guards", is_flag=True, help="Compare with the project itself, without tokens and rate limit, instead.")
 @click.option("--profile", "profiled", is_flag=True, help="Print where the server's time goes, instead.")
 @_keep
 @_as_json
@@ -160,6 +161,7 @@ def queries(
     only: Sequence[str],
     seconds: float,
     keep: Path | None,
+    guards: bool,
     profiled: bool,
     as_json: bool,
 ) -> None:
@@ -171,7 +173,7 @@ def queries(
             asyncio.run(_profiles(url, size, operations, concurrency[0], seconds))
             return
         try:
-            postgres, costs = asyncio.run(_costs(url, size, operations, concurrency, seconds))
+            postgres, costs = asyncio.run(_costs(url, size, operations, concurrency, seconds, guards=guards))
         except DifferentError as error:
             raise click.ClickException(f"The limit's answer is not the project's:\n{error}") from None
     if as_json:
@@ -183,14 +185,20 @@ def queries(
 
 
 async def _costs(
-    server_url: str, size: int, operations: Sequence[Operation], concurrency: Sequence[int], seconds: float
+    server_url: str,
+    size: int,
+    operations: Sequence[Operation],
+    concurrency: Sequence[int],
+    seconds: float,
+    *,
+    guards: bool,
 ) -> tuple[str, list[Cost]]:
     """The version of Postgres, and what each operation costs."""
     found = []
     landscape = Landscape(size)
     url = await loaded_database(server_url, f"landscape_{size}", landscape)
     with tempfile.TemporaryDirectory() as logs:
-        async with rivals(url, Path(logs)) as both:
+        async with rivals(url, Path(logs), guards=guards) as both:
             for operation in operations:
                 async for one in both.costs(operation, landscape, concurrency, seconds):
                     say(f"{one.query}, {one.concurrency} at once: {one.ratio}")

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
 from typing import Any
@@ -21,7 +21,7 @@ import uvloop
 # What clients of GraphQL commonly send.
 _HEAD = (
     "POST /graphql HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
-    "Accept: application/graphql-response+json,application/json;q=0.9\r\nContent-Length: {length}\r\n\r\n"
+    "Accept: application/graphql-response+json,application/json;q=0.9\r\n{more}Content-Length: {length}\r\n\r\n"
 )
 _LONGEST_RESULT = 100_000_000  # bytes
 
@@ -35,6 +35,7 @@ class Order:
     bodies: list[str]
     connections: int
     seconds: float
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ async def _carry_out(order: Order) -> Slice:
 
 
 def _request(order: Order, body: bytes) -> bytes:
-    return _HEAD.format(host=order.host, port=order.port, length=len(body)).encode() + body
+    more = "".join(f"{name}: {value}\r\n" for name, value in order.headers.items())
+    return _HEAD.format(host=order.host, port=order.port, more=more, length=len(body)).encode() + body
 
 
 async def _make(requests: Iterator[bytes], connection: _Connection, latencies: list[float]) -> None:

@@ -19,15 +19,23 @@ _TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An HTTP server that listens on loopback, and what it has said."""
+    """An HTTP server that listens on loopback, what it has said, and the token that it asks for."""
 
     pid: int
     port: int
     log: Path
+    token: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request has to say of its sender."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 
 @asynccontextmanager
-async def serving(command: Sequence[str], environ: Mapping[str, str], log: Path) -> AsyncIterator[Server]:
+async def serving(
+    command: Sequence[str], environ: Mapping[str, str], log: Path, *, token: str | None = None
+) -> AsyncIterator[Server]:
     """A server for as long as the block runs. `command` must say, on stderr, the URL that it listens on."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -39,7 +47,7 @@ async def serving(command: Sequence[str], environ: Mapping[str, str], log: Path)
                 if process.returncode is not None:
                     raise RuntimeError(f"{command} has ended; it said:\n{_said(log)}")
                 await asyncio.sleep(0.05)
-        yield Server(process.pid, port, log)
+        yield Server(process.pid, port, log, token)
     finally:
         await _end(process)
 

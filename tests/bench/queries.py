@@ -7,15 +7,18 @@ turns. Before that, each answer of the one must be equal to the other's.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import orjson
@@ -26,7 +29,8 @@ from tests.bench.operations import Operation, Variables
 from tests.bench.processes import Server, cpu_seconds, postmaster_of, serving
 from tests.bench.requests import Requester, answer, body
 
-SERVE = (str(Path(sys.executable).with_name("catalograph")), "serve", "--port", "0")
+CATALOGRAPH = (str(Path(sys.executable).with_name("catalograph")),)
+SERVE = (*CATALOGRAPH, "serve", "--port", "0")
 TURN = 1.5  # seconds, at least
 WARMING = 1.5  # seconds before the first turn: by then Postgres has settled on its plans, on every connection
 
@@ -103,7 +107,7 @@ class Rivals:
     async def _turn(self, server: Server, bodies: list[str], concurrency: int, seconds: float) -> _Turn:
         pids = server.pid, self.postmaster
         before = [cpu_seconds(pid) for pid in pids]
-        made = await self.client.carry_out(Order("127.0.0.1", server.port, bodies, concurrency, seconds))
+        made = await self.client.carry_out(Order("127.0.0.1", server.port, bodies, concurrency, seconds, server.headers))
         cpu = [(cpu_seconds(pid) - earlier) for pid, earlier in zip(pids, before, strict=True)]
         return _Turn(made, *(one * 1000 / len(made.latencies) for one in cpu))
 
@@ -122,19 +126,35 @@ class _Turn:
 
 
 @asynccontextmanager
-async def rivals(url: str, logs: Path) -> AsyncIterator[Rivals]:
-    """Both servers on the database at `url`; what they say goes into this folder."""
+async def rivals(url: str, logs: Path, *, guards: bool = False) -> AsyncIterator[Rivals]:
+    """Both servers on the database at `url`; what they say goes into this folder.
+
+    With `guards` the limit is the project as it is without them, and the project asks for a token and counts requests.
+    """
     environ = {"DATABASE_URL": url}
     connection = await asyncpg.connect(url)
+    guarded = {**environ, "CATALOGRAPH_ANONYMOUS_SCOPES": "none", "CATALOGRAPH_RATE_LIMIT": "1000000000"}
+    token = await _token(environ) if guards else None
+    limit_command = SERVE if guards else (sys.executable, "-m", "tests.bench.limit")
     try:
         async with (
-            serving(SERVE, environ, logs / "project.log") as project,
-            serving((sys.executable, "-m", "tests.bench.limit"), environ, logs / "limit.log") as limit,
+            serving(SERVE, guarded if guards else environ, logs / "project.log", token=token) as project,
+            serving(limit_command, environ, logs / "limit.log") as limit,
             client() as asking,
         ):
             yield Rivals(project, limit, await postmaster_of(connection), Requester(project, connection), asking)
     finally:
         await connection.close()
+
+
+async def _token(environ: Mapping[str, str]) -> str:
+    """A new token for reading."""
+    command = (*CATALOGRAPH, "token", "create", "--name", f"bench-{uuid4().hex[:8]}", "--scope", "catalog:read")
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **environ}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    said, _ = await process.communicate()
+    return said.decode().strip()
 
 
 def _cost(

@@ -46,7 +46,8 @@ def body(operation: Operation, variables: Variables) -> bytes:
 def answer(server: Server, operation: Operation, variables: Variables) -> Any:
     """The data that a server answers with. A failure, or an answer that has found nothing, is a RuntimeError."""
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
-        connection.request("POST", "/graphql", body(operation, variables), {"content-type": "application/json"})
+        headers = {"content-type": "application/json", **server.headers}
+        connection.request("POST", "/graphql", body(operation, variables), headers)
         response = connection.getresponse()
         content = response.read()
     decoded = orjson.loads(content) if response.status == HTTPStatus.OK else None

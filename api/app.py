@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypedDict
 
 import strawberry
@@ -22,13 +22,18 @@ from api.auth.authenticator import Authenticator
 from api.auth.issuer import issuer_of
 from api.auth.tokens import ApiTokens
 from api.database import engine_of, listener_of, reads_of
+from api.documents import Documents
 from api.graphiql import graphiql_routes
 from api.graphql import GraphQLEndpoint
 from api.health import health_routes
 from api.ingest.declared import Sources
 from api.live import LiveFeed
 from api.log import RequestLog, request_id
-from api.operation import Operations
+from api.loopback import OwnNamesOnly, is_loopback
+from api.manifests import check, trusted_documents
+from api.operation import Admit, Operations, limits_of
+from api.outages import told_seldom
+from api.rate import RateLimit, share
 from api.settings import Settings
 from api.sources import sources_of
 from api.websocket import GraphQLSocket
@@ -42,11 +47,11 @@ from db.reading import Reads
 from schema.build import create_schema
 from schema.caller import ANONYMOUS, ANYBODY, Caller
 from schema.context import Context, Writes
-from schema.limits import Limits
 
 _log = structlog.get_logger("catalograph.app")
 
 _RETRY_SECONDS = 1.0  # between two tries to reach a database that was away at the start
+_TIDYING_SECONDS = 3.0  # for what runs beside requests to end in order; without a database that cannot be done
 
 
 class State(TypedDict):
@@ -75,20 +80,29 @@ def create_app(
     sources: Sources | None = None,
     on_start: Startup = _nothing_more,
     guest: Caller | None = None,
+    local: bool = False,
 ) -> Starlette:
     """The application on the database that `settings` name, which reads `sources` by itself: those of the settings.
 
     It starts without that database too, answers UNAVAILABLE meanwhile, and goes on trying. `on_start` runs once,
     after the revisions; a database that is there delays the start until it is done. `guest` is who asks without a
-    token, where that is not what the settings say.
+    token, where that is not what the settings say. With `local` it answers only to names of this machine, unless it
+    asks who calls. Raises DocumentsError.
     """
-    operations = Operations(schema or create_schema(), _limits(settings), token_limit=settings.token_limit)
-    graph = Route("/graphql", GraphQLEndpoint(operations, _make_context, settings, _who))
+    rate = RateLimit(settings.rate_limit if settings.asks_who or not is_loopback(settings.host) else 0)
+    operations = _operations(settings, schema or create_schema(), rate.admit)
+    endpoint = GraphQLEndpoint(operations, _make_context, settings, _who, allowance=rate.headers)
+    graph = Route("/graphql", endpoint)
     socket = WebSocketRoute("/graphql", GraphQLSocket(operations, _make_context, settings, _who))
     return Starlette(
         routes=[Route("/", _to_explorer, methods=["GET"]), graph, socket, *graphiql_routes(), *health_routes()],
-        middleware=[Middleware(RequestLog), *_cors(settings), Middleware(_Shortcut, graph)],
-        lifespan=_lifespan(settings, sources or sources_of(settings), on_start, guest or _guest(settings)),
+        middleware=[
+            Middleware(RequestLog),
+            *([Middleware(OwnNamesOnly)] if local and not settings.asks_who else []),
+            *_cors(settings),
+            Middleware(_Shortcut, graph),
+        ],
+        lifespan=_lifespan(settings, sources or sources_of(settings), on_start, guest or _guest(settings), rate),
     )
 
 
@@ -117,20 +131,29 @@ def _cors(settings: Settings) -> Iterator[Middleware]:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-request-id"],
-            expose_headers=["retry-after", "x-request-id"],
+            expose_headers=["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
         )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        depth=settings.depth_limit,
-        aliases=settings.alias_limit,
-        root_fields=settings.root_field_limit,
-        directives=settings.directive_limit,
-        operations=settings.operation_limit,
-        cost=settings.cost_limit,
-        indexed_paths=frozenset(settings.indexed_paths),
+def _operations(settings: Settings, schema: strawberry.Schema, admit: Admit) -> Operations:
+    """What clients may ask. Raises DocumentsError, if a trusted document is not fit to be asked."""
+    found = trusted_documents(settings)
+    documents = Documents(
+        found.documents,
+        required=settings.documents_mode == "required",
+        automatic=settings.automatic_persisted_queries,
     )
+    operations = Operations(
+        schema,
+        limits_of(settings),
+        token_limit=settings.token_limit,
+        admit=admit,
+        documents=documents,
+        introspection=settings.introspection,
+        report_only=settings.report_only,
+    )
+    check(found, lambda one: operations.all_in(one.text))
+    return operations
 
 
 def _guest(settings: Settings) -> Caller | None:
@@ -156,42 +179,54 @@ async def _to_explorer(request: Request) -> RedirectResponse:
 
 
 def _lifespan(
-    settings: Settings, sources: Sources, on_start: Startup, guest: Caller | None
+    settings: Settings, sources: Sources, on_start: Startup, guest: Caller | None, rate: RateLimit
 ) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         engine, reads = engine_of(settings), reads_of(settings)
         live = LiveFeed(listener_of(settings), reads)
+        tokens, issuer = ApiTokens(reads, live.revocations), issuer_of(settings)
         state = State(
             engine=engine,
             reads=reads,
             sources=sources,
             live=live,
-            authenticator=Authenticator(guest=guest, tokens=ApiTokens(reads), issuer=issuer_of(settings)),
+            authenticator=Authenticator(guest=guest, tokens=tokens, issuer=issuer),
             started=asyncio.Event(),
             stopping=asyncio.Event(),
         )
         work = (
             live.run(),
+            tokens.note_uses(engine),
+            share(rate, engine),
             forget_old_changes(engine, days=settings.change_retention),
             _read_sources(settings, sources),
             _index_paths(settings),
         )
         workers = [asyncio.create_task(_once_started(state, each)) for each in work]
+        if issuer:
+            workers.append(asyncio.create_task(issuer.run()))
         reaching = None
-        if not await _reach(state, on_start):
+        if away := await _reach(state, on_start):
+            _log.warning("database not reached", reason=away, retry_seconds=_RETRY_SECONDS)
             reaching = asyncio.create_task(_keep_reaching(state, on_start))
         try:
-            yield state
+            with told_seldom("catalograph.graphql"):
+                yield state
         finally:
-            for task in (*workers, *filter(None, [reaching])):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            await reads.close()
-            await engine.dispose()
+            await _stopped(*workers, *filter(None, [reaching]))
+            await asyncio.gather(reads.close(), engine.dispose())
 
     return lifespan
+
+
+async def _stopped(*tasks: asyncio.Task[None]) -> None:
+    """Cancel the tasks until they have ended: one that tidies up may wait for an answer that does not come."""
+    left: Collection[asyncio.Task[None]] = tasks
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_TIDYING_SECONDS)
 
 
 async def _index_paths(settings: Settings) -> None:
@@ -207,9 +242,7 @@ async def _read_sources(settings: Settings, sources: Sources) -> None:
     """Read declared sources until cancelled, on connections that nobody else waits for."""
     engine = engine_of(settings, connections=CONNECTIONS)
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(SourceWorker(engine, sources).run())
-            tasks.create_task(Watcher(engine, sources).run())
+        await asyncio.gather(SourceWorker(engine, sources).run(), Watcher(engine, sources).run())
     finally:
         await engine.dispose()
 
@@ -224,8 +257,8 @@ async def _once_started(state: State, work: Coroutine[Any, Any, None]) -> None:
     await work
 
 
-async def _reach(state: State, on_start: Startup) -> bool:
-    """Try once to make the database ready. False when it is away; raises when it is there and will not do."""
+async def _reach(state: State, on_start: Startup) -> str | None:
+    """Try once to make the database ready. Why it is away, if it is; raises when it is there and will not do."""
     engine = state["engine"]
     try:
         await check_server(engine)
@@ -235,19 +268,19 @@ async def _reach(state: State, on_start: Startup) -> bool:
     except Exception as error:
         if failure_of(error) != "unavailable":
             raise
-        _log.warning("database not reached", reason=str(error), retry_seconds=_RETRY_SECONDS)
-        return False
+        return str(error)
     state["started"].set()
-    return True
+    return None
 
 
 async def _keep_reaching(state: State, on_start: Startup) -> None:
     """Try until the database is ready: one that comes late may still be starting, or be replaced."""
-    reached = False
-    while not reached:
+    told = ""
+    while not state["started"].is_set():
         await asyncio.sleep(_RETRY_SECONDS)
         try:
-            reached = await _reach(state, on_start)
-        except Exception:  # noqa: BLE001 - whatever it is, the operator may mend it while the server runs
-            _log.exception("database cannot be used")
+            await _reach(state, on_start)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the operator may mend it while the server runs
+            if told != (told := str(error)):
+                _log.exception("database cannot be used")
     _log.info("database reached")

@@ -19,17 +19,23 @@ from api.app import Startup, create_app
 from api.database import database, engine_of, in_plain_words
 from api.ingest.files import FileSource
 from api.ingest.run import ingest
-from api.server import Listener, ListenError, is_loopback, listen
+from api.loopback import is_loopback
+from api.server import Listener, ListenError, listen
 from api.server import serve as run_server
 from api.settings import Settings
 from api.sources import sources_of
 from db import revisions
 from db.engine import check_server, failure_of
+from db.rules.refs import Ref
+from db.rules.scopes import EVERYTHING
 from schema.build import create_schema
+from schema.caller import ANONYMOUS, Caller
 
 _log = structlog.get_logger("catalograph")
 
 DEMO_CATALOG = Path(__file__).parent / "demo" / "catalog"
+DEMO_GUEST = Caller(ANONYMOUS, EVERYTHING, user=Ref.parse("user:default/robin.okafor"))
+"""Whoever looks around is an engineer of the company, so that there is something to see of one's own."""
 
 
 def _listening(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,7 +58,7 @@ def serve(host: str | None, port: str | None, sources: str | None, *, insecure: 
         with database(settings) as found:
             asyncio.run(_with_engine(found, _refuse_old_server))
             _log.info("listening", url=listener.url)
-            run_server(create_app(found, sources=declared), listener, found)
+            run_server(create_app(found, sources=declared, local=not insecure), listener, found)
 
 
 @click.command()
@@ -72,7 +78,9 @@ def demo(host: str | None, port: str | None, *, insecure: bool, fresh: bool) -> 
         with database(settings) as found:
             if fresh:
                 asyncio.run(_with_engine(found, _forget))
-            run_server(create_app(found, on_start=_demo_start(listener.url)), listener, found)
+            start = _demo_start(listener.url)
+            app = create_app(found, on_start=start, guest=DEMO_GUEST, local=not insecure)
+            run_server(app, listener, found)
 
 
 @click.command()
@@ -100,7 +108,7 @@ def _settings(host: str | None = None, port: str | None = None, sources: str | N
 
 def _listener(settings: Settings, *, insecure: bool) -> Listener:
     listener = listen(settings, insecure=insecure)
-    if not is_loopback(settings.host):
+    if not (settings.asks_who or is_loopback(settings.host)):
         _log.warning("anybody who reaches this address may read the catalog", host=settings.host)
     return listener
 

@@ -5,8 +5,10 @@ One request, one direction: read its parameters, prepare the operation, run it w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from hashlib import sha256
+from http import HTTPStatus
 from typing import NamedTuple
 
 from graphql import ExecutionResult, OperationType
@@ -24,6 +26,7 @@ from api.settings import Settings
 from api.sse import COMPLETE, EVENT_STREAM, HEADERS, event, send_events
 from api.wanted import while_wanted
 from db import jsonb
+from schema.caller import Caller
 from schema.errors import BadRequest, CatalogError, MethodNotAllowed, NotAcceptable
 
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -35,12 +38,24 @@ _HEADERS = {
 }
 
 
+# Parameters that say which document is meant.
+_DOCUMENTS = frozenset({"query", "documentId", "extensions"})
+
+# Headers that say how much a caller may ask for yet.
+Allowance = Callable[[Caller], Sequence[tuple[bytes, bytes]]]
+
+
+def _unlimited(_caller: Caller) -> Sequence[tuple[bytes, bytes]]:
+    return ()
+
+
 class Answer(NamedTuple):
     """What is sent, as ASGI wants it."""
 
     status: int
     headers: Iterable[tuple[bytes, bytes]]
     body: bytes
+    is_whole: bool = False  # one body of JSON without errors
 
 
 Stream = AsyncGenerator[bytes]  # of server-sent events
@@ -50,17 +65,24 @@ class GraphQLEndpoint:
     """An ASGI app that answers GraphQL requests.
 
     `make_context` gives what resolvers see as `info.context`, for as long as the operation runs; `who` says for whom,
-    and is asked before anything of the request is read. The state of the scope has `stopping`, an event that is set
-    when the server stops.
+    and is asked before anything of the request is read; `allowance` says how much they have left. The state of the
+    scope has `stopping`, an event that is set when the server stops.
     """
 
     def __init__(
-        self, operations: Operations, make_context: MakeContext, settings: Settings, who: Who = anybody
+        self,
+        operations: Operations,
+        make_context: MakeContext,
+        settings: Settings,
+        who: Who = anybody,
+        *,
+        allowance: Allowance = _unlimited,
     ) -> None:
         self._operations = operations
         self._make_context = make_context
         self._settings = settings
         self._who = who
+        self._allowance = allowance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever it holds; not when its client has left."""
@@ -70,7 +92,7 @@ class GraphQLEndpoint:
         try:
             answer = await self._respond(scope, receive)
             if isinstance(answer, Answer):
-                status, headers, body = answer
+                status, headers, body, _ = answer
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
             else:
@@ -87,19 +109,29 @@ class GraphQLEndpoint:
             return _refusal(NotAcceptable(f"Answers come as {offers}; the Accept header takes none of them"), JSON)
         try:
             caller = await self._who(scope)
-            parameters = await read_parameters(scope, headers, receive, body_limit=self._settings.body_limit)
-            operation = self._operations.ready(parameters.query, parameters.operation_name)
+            parameters = await self._parameters(scope, headers, receive)
+            operation = self._operations.asked(parameters)
             scope["state"]["log"]["operation"] = operation.name
             _check_type(operation, scope["method"], accept)
             if operation.type is OperationType.SUBSCRIPTION:
-                return self._stream(operation, parameters, scope)
+                return self._stream(operation, parameters, caller, scope)
             with self._make_context(scope, caller) as context:
                 running = operation.run(parameters.variables, context)
-                return await self._answer(running, context, scope, receive, media_type)
+                answer = await self._answer(running, context, scope, receive, media_type)
+            if scope["method"] == "GET" and answer.is_whole:
+                answer = _for_caches(answer, headers.get(b"if-none-match", b""))
+            allowance = self._allowance(caller)
+            return answer._replace(headers=(*answer.headers, *allowance)) if allowance else answer
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost frame: what is not ours is masked here
             return _refusal(refusal(error, request_id(scope)), media_type)
+
+    async def _parameters(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Parameters:
+        limits = self._settings
+        return await read_parameters(
+            scope, headers, receive, body_limit=limits.body_limit, body_timeout=limits.read_timeout
+        )
 
     async def _answer(
         self, running: Awaitable[ExecutionResult], context: Counting, scope: Scope, receive: Receive, media_type: str
@@ -110,10 +142,11 @@ class GraphQLEndpoint:
             scope["state"]["log"]["statements"] = context.statements
         return _response(result, media_type, request_id(scope))
 
-    def _stream(self, operation: Ready, parameters: Parameters, scope: Scope) -> Stream:
+    def _stream(self, operation: Ready, parameters: Parameters, caller: Caller, scope: Scope) -> Stream:
         """The answers of a subscription. What is refused before it begins is raised now."""
         contexts = Contexts(self._make_context, scope, self._who)
-        answers = operation.subscribe(parameters.variables, contexts.fresh, self._settings.operation_timeout)
+        seconds = self._settings.operation_timeout
+        answers = operation.subscribe(parameters.variables, caller, contexts.fresh, seconds)
         return _events(answers, contexts, scope)
 
 
@@ -134,11 +167,13 @@ async def _events(answers: AsyncGenerator[ExecutionResult], contexts: Contexts, 
 
 
 def _is_browser(scope: Scope) -> bool:
-    """Whether a person opened the address in a browser, without a query."""
+    """Whether a person opened the address in a browser, without a document."""
     if scope["method"] != "GET":
         return False
     request = Request(scope)
-    return media_types.accepts(request.headers.get("accept"), "text/html") and "query" not in request.query_params
+    return media_types.accepts(request.headers.get("accept"), "text/html") and _DOCUMENTS.isdisjoint(
+        request.query_params
+    )
 
 
 def _check_type(operation: Ready, method: str, accept: str) -> None:
@@ -163,14 +198,30 @@ def _refusal(answer: CatalogError, media_type: str) -> Answer:
 
 
 def _encoded(body: Body, media_type: str, failure: CatalogError | None = None) -> Answer:
-    """`body` under the HTTP status of `failure`, where the media type lets that be told."""
+    """`body` under the HTTP status of `failure`, where the media type lets that be told.
+
+    A stream tells of it as an event, unless JSON under 200 could not tell of it either.
+    """
     if media_type == EVENT_STREAM:
-        if failure is None:
+        if failure is None or not failure.status_in_json:
             return Answer(200, HEADERS, event(body) + COMPLETE)
         media_type = GRAPHQL_JSON
     payload = jsonb.encode(body)
     headers = (*_HEADERS[media_type], (b"content-length", b"%d" % len(payload)))
     if failure is None or not (media_type == GRAPHQL_JSON or failure.status_in_json):
-        return Answer(200, headers, payload)
+        return Answer(200, headers, payload, is_whole="errors" not in body)
     more = ((name.encode(), value.encode()) for name, value in failure.headers.items())
     return Answer(failure.status, (*headers, *more), payload)
+
+
+def _for_caches(answer: Answer, known: bytes) -> Answer:
+    """An answer that the caller's own cache may keep if it asks anew each time; 304 if it is among the `known` ones.
+
+    `known` is an If-None-Match header. RFC 9110 compares tags weakly there: a proxy that compresses puts `W/` before.
+    """
+    tag = b'"%b"' % sha256(answer.body).hexdigest().encode()
+    own = ((b"etag", tag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization"))
+    if known == b"*" or tag in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
+        return Answer(HTTPStatus.NOT_MODIFIED, own, b"")
+    headers = (header for header in answer.headers if header[0] != b"vary")
+    return answer._replace(headers=(*headers, *own))

@@ -2,6 +2,9 @@
 
 Postgres tells each process when changes are committed. That is a hint only: it may be lost, or a pooler may swallow it,
 so the log's end is looked at every two seconds and after every new connection, too.
+
+The same connection hears when API tokens are revoked. There nobody may look again later, so it is known at any time
+whether such a thing would be heard.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Text, bindparam
 
-from db import changes
+from db import changes, tokens
 from db.changes import Page
 from db.engine import failure_of
 from db.queries.changes import owners_within
@@ -31,6 +35,7 @@ Connect = Callable[[], Awaitable[Any]]
 LOOKED_AT = 2.0  # seconds between two looks at the end of the log, whether anything was heard or not
 _RETRY = 0.5  # seconds before a lost connection is made anew
 _ANSWER = 10.0  # seconds that a look may take, before the connection counts as lost
+_SURE = 5.0  # seconds since the last answer, after which a connection may be one that nothing comes through any more
 _KEPT = 16  # pages and trees; subscribers that keep up all want the last ones
 
 _TREE, _ = compiled(owners_within(bindparam("group", None, Text)), ["group"])
@@ -48,6 +53,9 @@ class LiveFeed:
         self._lost = False
         self._moved = asyncio.Event()  # replaced at each move
         self._shared: OrderedDict[Hashable, asyncio.Task[Any]] = OrderedDict()
+        self._ear: Any = None  # a connection that hears of revocations
+        self._answered = 0.0  # when it last was seen to be alive
+        self._revocations = 0
 
     @property
     def is_known(self) -> bool:
@@ -75,6 +83,14 @@ class LiveFeed:
         """The canonical refs of who owns what is in the tree of each group, as of a position or later."""
         return {group: await self._once((position, group), partial(self._tree, group)) for group in groups}
 
+    def revocations(self) -> int | None:
+        """How often tokens were revoked, or may have been; None while nothing would be heard of that.
+
+        As long as this stays the same number, no token was revoked.
+        """
+        is_sure = self._ear is not None and not self._ear.is_closed() and monotonic() - self._answered < _SURE
+        return self._revocations if is_sure else None
+
     async def look(self) -> None:
         """Look at the end of the log, so that followers know where to begin. Raises what `Reads.fetch` does."""
         self._move(await changes.last_position(self._fetch))
@@ -85,10 +101,8 @@ class LiveFeed:
             try:
                 await self._listen()
             except Exception as error:  # noqa: BLE001 - whatever it is, those who follow are not told otherwise
-                if failure_of(error) != "unavailable" and not isinstance(error, TimeoutError | OSError):
-                    _log.exception("the change log cannot be followed")
-                elif not self._lost:  # said once
-                    _log.warning("the change log is not followed", reason=str(error), retry_seconds=_RETRY)
+                if not self._lost:  # said once
+                    _tell(error)
                 self._lost = True
             await asyncio.sleep(_RETRY)
 
@@ -97,11 +111,16 @@ class LiveFeed:
         heard = asyncio.Event()
         try:
             connection.add_termination_listener(lambda *_: heard.set())
-            await connection.add_listener(changes.CHANNEL, lambda *_: heard.set())
+            async with asyncio.timeout(_ANSWER):
+                await connection.add_listener(changes.CHANNEL, lambda *_: heard.set())
+                await connection.add_listener(tokens.CHANNEL, self._revoked)
+                self._revoked()  # some may have been, while nobody heard
+                self._ear = connection if await _is_straight(connection) else None
             while not connection.is_closed():
                 heard.clear()
                 async with asyncio.timeout(_ANSWER):
                     self._move(await changes.last_position(lambda text, values: connection.fetch(text, *values)))
+                self._answered = monotonic()
                 if self._lost:
                     _log.info("the change log is followed again")
                     self._lost = False
@@ -109,7 +128,11 @@ class LiveFeed:
                     async with asyncio.timeout(LOOKED_AT):
                         await heard.wait()
         finally:
+            self._ear = None
             connection.terminate()
+
+    def _revoked(self, *_: object) -> None:
+        self._revocations += 1
 
     def _move(self, position: int) -> None:
         if position != self._position:
@@ -144,3 +167,17 @@ class LiveFeed:
 
     async def _tree(self, group: Ref) -> frozenset[str]:
         return frozenset(row[0] for row in await self._fetch(_TREE, [str(group)]))
+
+
+async def _is_straight(connection: Any) -> bool:
+    """Whether it leads to Postgres itself. A pooler, behind which nothing is heard, numbers sessions of its own."""
+    process = await connection.fetchval("SELECT pg_backend_pid()")
+    return bool(process == connection.get_server_pid())
+
+
+def _tell(error: Exception) -> None:
+    if failure_of(error) == "unavailable" or isinstance(error, TimeoutError | OSError):
+        reason = str(error) or type(error).__name__
+        _log.warning("the change log is not followed", reason=reason, retry_seconds=_RETRY)
+    else:
+        _log.error("the change log cannot be followed", exc_info=error)

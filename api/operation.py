@@ -6,10 +6,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import strawberry
+import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -28,15 +29,21 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from api.contexts import Counting
+from api.documents import Documents
+from api.request_parameters import Parameters
+from api.settings import Settings
 from api.wanted import in_time
 from db.engine import failure_of
-from schema.access import rules_of
+from schema.access import NO_INTROSPECTION, rules_of
 from schema.caller import Caller
 from schema.errors import (
     BadUserInput,
+    CatalogError,
     OperationNotFound,
     ParseFailed,
+    RequestError,
     TokenLimit,
+    Unavailable,
     ValidationFailed,
     VariablesRefused,
     origin,
@@ -50,12 +57,19 @@ _RETRY = 0.5  # seconds between two tries of an event while the database is away
 _LEAST = 20  # fields that each operation is counted as, at least: so there are never too many to count
 _LONGEST = 50_000  # characters of a document that is kept; 2,000 tokens are longer only by comments and spaces
 
+_LENIENCE = 10  # times the limit of tokens, where limits are only reported
+
+_log = structlog.get_logger("catalograph.operation")
+
 # Strawberry's own two, beside those of the specification, as its own endpoint has them.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
+# Of a document that does not fit. To find what may have been meant takes up to 7 ms for each.
+_MOST_ERRORS = 5
+
 # How many pairs of fields of one name graphql-core compares before it gives up. A page has hundreds; this many take a
-# tenth of a second.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 30_000
+# twentieth of a second.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 15_000
 _ABORTED = GraphQLError("The document repeats fields so often that it takes too long to check; ask for each field once")
 
 
@@ -69,14 +83,32 @@ def _let_in(_caller: Caller, _cost: int) -> None:
     pass
 
 
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings set."""
+    return Limits(
+        depth=settings.depth_limit,
+        aliases=settings.alias_limit,
+        root_fields=settings.root_field_limit,
+        directives=settings.directive_limit,
+        operations=settings.operation_limit,
+        cost=settings.cost_limit,
+        indexed_paths=frozenset(settings.indexed_paths),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An operation that fits the schema and the limits. Nothing in it belongs to one request."""
+    """An operation that fits the schema and the limits. Nothing in it belongs to one request.
+
+    Where limits are only reported, it runs all the same, and the log has a line each time.
+    """
 
     operation: Operation
     weight: Weight
     grown: Callable[[], object] = bool  # to be told when its plans have grown
     admit: Admit = _let_in
+    report_only: bool = False
+    excess: CatalogError | None = None  # why it would not be ready, where limits are only reported
 
     @property
     def name(self) -> str | None:
@@ -91,28 +123,25 @@ class Ready:
 
     async def run(self, given: dict[str, Any], context: Counting) -> ExecutionResult:
         """The answer, with its cost. Raises VariablesRefused, CostLimit, Forbidden, and what `admit` does."""
-        variables, cost = self._bound(given)
-        self.weight.allow(context.caller, variables.coerced)
-        self.admit(context.caller, cost)
+        variables, cost = self._admitted(given, context.caller)
         return await self._run(variables, cost, context)
 
-    def subscribe(self, given: dict[str, Any], fresh: Fresh, seconds: float) -> AsyncGenerator[ExecutionResult]:
+    def subscribe(
+        self, given: dict[str, Any], caller: Caller, fresh: Fresh, seconds: float
+    ) -> AsyncGenerator[ExecutionResult]:
         """The answers to the events of a subscription, each with its cost.
 
         The stream of events has a context of its own, and so has each answer, since loaders keep what they have read.
-        An answer is given within `seconds`. Closing the answers closes the stream. Raises VariablesRefused, CostLimit;
-        the answers end with whatever the stream raises, or with Timeout; with what `run` raises before the first, or as
-        soon as the caller may not have another.
+        An answer is given within `seconds`. Closing the answers closes the stream. Raises as `run`; the answers end
+        with whatever the stream raises, with Timeout, or as soon as the caller may not have another.
         """
-        variables, cost = self._bound(given)
+        variables, cost = self._admitted(given, caller)
         return self._answers(variables, cost, fresh, seconds)
 
     async def _answers(
         self, variables: VariableValues, cost: int, fresh: Fresh, seconds: float
     ) -> AsyncGenerator[ExecutionResult]:
         async with fresh() as context:
-            self.weight.allow(context.caller, variables.coerced)
-            self.admit(context.caller, cost)
             events = await in_time(self.operation.subscribe(variables, context), seconds)
             async with aclosing(events):
                 async for event in events:
@@ -122,19 +151,42 @@ class Ready:
     async def _answer(self, variables: VariableValues, cost: int, fresh: Fresh, event: object) -> ExecutionResult:
         """The answer to one event, over outages of the database: nobody would ask for the event again."""
         while True:
-            async with fresh() as own:
-                self.weight.allow(own.caller, variables.coerced)
-                answer = await self._run(variables, cost, own, event)
-            if not any(failure_of(origin(error)) == "unavailable" for error in answer.errors or ()):
-                return answer
+            try:
+                async with fresh() as own:
+                    self.weight.allow(own.caller, variables.coerced)
+                    answer = await self._run(variables, cost, own, event)
+            except Exception as error:
+                if not _is_outage(error):
+                    raise
+            else:
+                if not any(map(_is_outage, answer.errors or ())):
+                    return answer
             await asyncio.sleep(_RETRY)
+
+    def _admitted(self, given: dict[str, Any], caller: Caller) -> tuple[VariableValues, int]:
+        """The values of the variables, and what the operation costs with them, if the caller may have it."""
+        variables, cost = self._bound(given)
+        self.weight.allow(caller, variables.coerced)
+        if self.report_only:
+            self._report(caller, variables, cost)
+        else:
+            self.admit(caller, cost)
+        return variables, cost
+
+    def _report(self, caller: Caller, variables: VariableValues, cost: int) -> None:
+        """Log the first limit that would have kept the caller from the operation."""
+        over = (self.excess, _error(self.weight.check, variables.coerced), _error(self.admit, caller, cost))
+        if first := next(filter(None, over), None):
+            told = {"code": first.code, "reason": first.message, "operation": self.name, "caller": caller.subject}
+            _log.warning("over a limit", **told)
 
     def _bound(self, given: dict[str, Any]) -> tuple[VariableValues, int]:
         """The values of the variables, and what the operation costs with them."""
         variables = self.operation.variables(given)
         if isinstance(variables, list):
             raise VariablesRefused(variables)
-        return variables, self.weight.check(variables.coerced)
+        cost = self.weight.cost if self.report_only else self.weight.check
+        return variables, cost(variables.coerced)
 
     async def _run(self, variables: VariableValues, cost: int, context: object, root: object = None) -> ExecutionResult:
         planned = self.operation.weight
@@ -146,53 +198,113 @@ class Ready:
         return ExecutionResult(result.data, result.errors, {"cost": cost})
 
 
-class Operations:
-    """The operations over one schema. Those that were asked for lately are kept, up to a sum of their weights."""
+def _is_outage(error: Exception) -> bool:
+    cause = origin(error)
+    return isinstance(cause, Unavailable) or failure_of(cause) == "unavailable"
 
-    def __init__(
-        self, schema: strawberry.Schema, limits: Limits, *, token_limit: int = 2000, admit: Admit = _let_in
-    ) -> None:
-        self._schema, self._limits, self._token_limit, self._admit = schema, limits, token_limit, admit
-        self._rules = rules_of(schema)
-        self._ready: OrderedDict[tuple[str, str | None], Ready] = OrderedDict()
 
-    def ready(self, text: str, name: str | None = None) -> Ready:
-        """The operation called `name` in `text`, or its only one.
+def _error(check: Callable[..., object], *given: object) -> CatalogError | None:
+    """What `check` raises."""
+    try:
+        check(*given)
+    except CatalogError as error:
+        return error
+    return None
 
-        Nesting is bounded by graphql-core itself, at 200 selection sets. Raises ParseFailed, TokenLimit, BadUserInput,
-        ValidationFailed, OperationNotFound, or the errors of `schema.limits.weigh`.
-        """
-        key = (text, name)
-        ready = self._ready.get(key)
-        if ready is None:
-            ready = self._made(text, name)
-            if len(text) <= _LONGEST:
-                self._ready[key] = ready
-                self._make_room()
-        else:
-            self._ready.move_to_end(key)
-        return ready
 
-    def _made(self, text: str, name: str | None) -> Ready:
-        document = _parse(text, self._token_limit)
-        _refuse_nul(document)
-        _unchain_tokens(document)
-        schema = self._schema._schema  # noqa: SLF001 - Strawberry has no other door to it
-        if errors := validate(schema, document, _RULES):
-            raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
-        definition = _select(document, name)
-        weight = weigh(schema, document, definition, self._limits, self._rules)
-        return Ready(Operation(self._schema, document, definition), weight, self._make_room, self._admit)
+class _Kept(OrderedDict[tuple[str, str | None], Ready]):
+    """Operations by text and name, up to a sum of their weights. The first was not asked for the longest time."""
 
-    def _make_room(self) -> None:
-        """Forget what was not asked for the longest time. Plans grow while they are used, so all are counted."""
-        weights = {key: _weight(key[0], ready) for key, ready in self._ready.items()}
+    def make_room(self) -> None:
+        """Forget the first. Plans grow while they are used, so all are counted."""
+        weights = {key: _weight(key[0], ready) for key, ready in self.items()}
         total = sum(weights.values())
         for key, weight in weights.items():
             if total <= MOST_KEPT:
                 return
-            del self._ready[key]
+            del self[key]
             total -= weight
+
+
+class Operations:
+    """The operations over one schema. Those that were asked for lately are kept: trusted ones apart from all others."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        limits: Limits,
+        *,
+        token_limit: int = 2000,
+        admit: Admit = _let_in,
+        documents: Documents | None = None,
+        introspection: bool = True,
+        report_only: bool = False,
+    ) -> None:
+        """Without `introspection` only administrators are told the schema; with `report_only` no limit holds."""
+        self._schema, self._limits, self._token_limit, self._admit = schema, limits, token_limit, admit
+        self._documents = documents or Documents()
+        self._hides, self._report_only = not introspection, report_only
+        self._rules = {**rules_of(schema), **(NO_INTROSPECTION if self._hides else {})}
+        self._ready, self._trusted = _Kept(), _Kept()
+
+    def asked(self, parameters: Parameters) -> Ready:
+        """The operation that a request asks for, however it names the document.
+
+        Raises what `ready` and `Documents.text` do.
+        """
+        ready = self.ready(self._documents.text(parameters), parameters.operation_name)
+        self._documents.keep(parameters)
+        return ready
+
+    def ready(self, text: str, name: str | None = None) -> Ready:
+        """The operation called `name` in `text`, or its only one.
+
+        Nesting is bounded by graphql-core itself, at 200 selection sets. Raises UntrustedDocument, ParseFailed,
+        TokenLimit, BadUserInput, ValidationFailed, OperationNotFound, or the errors of `schema.limits.weigh`.
+        """
+        key, kept = (text, name), self._trusted if self._documents.is_trusted(text) else self._ready
+        ready = kept.get(key)
+        if ready is None:
+            ready = replace(self._made(text, name), grown=kept.make_room)
+            if len(text) <= _LONGEST:
+                kept[key] = ready
+                kept.make_room()
+        else:
+            kept.move_to_end(key)
+        return ready
+
+    def all_in(self, text: str) -> list[Ready]:
+        """Each operation of a document; none is kept. Raises as `ready`, and CostLimit by the defaults of variables."""
+        document = _parse(text, self._token_limit * (_LENIENCE if self._report_only else 1))
+        names = [node.name.value if node.name else None for node in _operations(document)]
+        every = [self._made(text, name) for name in names or [None]]
+        for ready in every:
+            if not self._report_only:
+                ready.weight.check(ready.operation.defaults)
+        return every
+
+    def _made(self, text: str, name: str | None) -> Ready:
+        try:
+            self._documents.check(text)
+            return self._within(self._limits, self._token_limit, text, name)
+        except RequestError as error:
+            if not self._report_only:
+                raise
+            # Whatever is no limit is raised again.
+            ready = self._within(self._limits.lifted(), self._token_limit * _LENIENCE, text, name)
+            return replace(ready, excess=error)
+
+    def _within(self, limits: Limits, token_limit: int, text: str, name: str | None) -> Ready:
+        document = _parse(text, token_limit)
+        _refuse_nul(document)
+        _unchain_tokens(document)
+        schema = self._schema._schema  # noqa: SLF001 - Strawberry has no other door to it
+        if errors := validate(schema, document, _RULES, max_errors=_MOST_ERRORS, hide_suggestions=self._hides):
+            raise ValidationFailed([_ABORTED if error.message == "Validation aborted." else error for error in errors])
+        definition = _select(document, name)
+        weight = weigh(schema, document, definition, limits, self._rules)
+        operation = Operation(self._schema, document, definition, hide_suggestions=self._hides)
+        return Ready(operation, weight, admit=self._admit, report_only=self._report_only)
 
 
 def _weight(text: str, ready: Ready) -> int:
@@ -208,8 +320,12 @@ def _parse(text: str, token_limit: int) -> DocumentNode:
         raise (TokenLimit if too_many else ParseFailed)([error]) from None
 
 
+def _operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+
+
 def _select(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    operations = _operations(document)
     if name is not None:
         operations = [node for node in operations if node.name and node.name.value == name]
     match operations:

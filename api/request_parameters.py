@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, NamedTuple
@@ -13,12 +14,23 @@ from starlette.types import Receive, Scope
 
 from api import media_types
 from db import jsonb
-from schema.errors import BadRequest, BadUserInput, MethodNotAllowed, RequestTooLarge, UnsupportedMediaType
+from schema.errors import (
+    BadRequest,
+    BadUserInput,
+    DocumentTooLong,
+    MethodNotAllowed,
+    RequestTimeout,
+    RequestTooLarge,
+    UnsupportedMediaType,
+)
 
 JSON = "application/json"
 
 # In the variables of one request, however they are nested.
 MOST_VALUES = 10_000
+
+# Characters of a document. To read so many takes 25 ms, and 2,000 tokens are seldom a fifth of it.
+LONGEST_DOCUMENT = 100_000
 
 _TEXT_OR_NULL = (str, NoneType)
 _OBJECT_OR_NULL = (dict, NoneType)
@@ -29,25 +41,27 @@ _LONG_NUMBER = b"0" * 19
 
 
 class Parameters(NamedTuple):
-    """What a GraphQL request holds, with its types checked."""
+    """What a GraphQL request holds, with its types checked. It has a document, or says which one is meant."""
 
-    query: str
+    query: str | None
     operation_name: str | None
     variables: dict[str, Any]
+    document_id: str | None = None
+    sha256: str | None = None  # of the document, as Apollo's clients send it
 
 
 async def read_parameters(
-    scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, *, body_limit: int
+    scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, *, body_limit: int, body_timeout: float
 ) -> Parameters:
-    """The parameters of a request; its body may have `body_limit` bytes.
+    """The parameters of a request; its body may have `body_limit` bytes, and take `body_timeout` seconds to come.
 
-    Raises MethodNotAllowed, UnsupportedMediaType, RequestTooLarge, BadRequest, BadUserInput; ClientDisconnect when the
-    client leaves within its body.
+    Raises MethodNotAllowed, UnsupportedMediaType, RequestTooLarge, RequestTimeout and what `checked` raises;
+    ClientDisconnect when the client leaves within its body.
     """
     match scope["method"]:
         case "POST":
             _check_content(headers)
-            return _from_body(await _body(headers, receive, body_limit))
+            return _from_body(await _body_in_time(headers, receive, body_limit, body_timeout))
         case "GET":
             return _from_query_string(scope["query_string"])
     raise MethodNotAllowed("GraphQL is asked by GET or POST", allow="GET, POST")
@@ -62,6 +76,14 @@ def _check_content(headers: Mapping[bytes, bytes]) -> None:
         raise UnsupportedMediaType("The body must be in UTF-8")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("The body must not be compressed")
+
+
+async def _body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: float) -> bytearray:
+    try:
+        async with asyncio.timeout(seconds):
+            return await _body(headers, receive, limit)
+    except TimeoutError:
+        raise RequestTimeout(f"The body must come within {seconds:g} seconds") from None
 
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytearray:
@@ -143,20 +165,44 @@ def _holds_nul(value: object) -> bool:
 
 
 def checked(fields: Mapping[str, Any]) -> Parameters:
-    """The parameters in a decoded request. Raises BadRequest for a wrong type, BadUserInput for too many values."""
+    """The parameters in a decoded request.
+
+    Raises BadRequest for a wrong type, DocumentTooLong, BadUserInput for too many values.
+    """
     query, name = fields.get("query"), fields.get("operationName")
     variables, extensions = fields.get("variables"), fields.get("extensions")
-    if not isinstance(query, str):
+    document_id, sha256 = fields.get("documentId"), None
+    if not isinstance(extensions, _OBJECT_OR_NULL):
+        raise BadRequest("'extensions' must be an object or null")
+    if not isinstance(document_id, _TEXT_OR_NULL):
+        raise BadRequest("'documentId' must be a string or null")
+    if document_id is None:
+        sha256 = _sha256(extensions or {})
+    elif query is not None:
+        raise BadRequest("'query' and 'documentId' cannot be combined: each says which document is meant")
+    if not isinstance(query, str) and (query is not None or document_id is sha256 is None):
         raise BadRequest("'query' must be a string that holds a GraphQL document")
+    if query and len(query) > LONGEST_DOCUMENT:
+        raise DocumentTooLong(
+            f"The document has {len(query)} characters; {LONGEST_DOCUMENT} are allowed: move long values into variables"
+        )
     if not isinstance(name, _TEXT_OR_NULL):
         raise BadRequest("'operationName' must be a string or null")
     if not isinstance(variables, _OBJECT_OR_NULL):
         raise BadRequest("'variables' must be an object or null")
-    if not isinstance(extensions, _OBJECT_OR_NULL):
-        raise BadRequest("'extensions' must be an object or null")
     if variables and _is_large(variables):
         raise BadUserInput(f"'variables' holds more than {MOST_VALUES} values")
-    return Parameters(query, name or None, variables or {})
+    return Parameters(query, name or None, variables or {}, document_id, sha256)
+
+
+def _sha256(extensions: Mapping[str, Any]) -> str | None:
+    """What Apollo's clients send as the hash of the document. Raises BadRequest."""
+    match extensions.get("persistedQuery"):
+        case None:
+            return None
+        case {"version": 1, "sha256Hash": str(sha256)}:
+            return sha256
+    raise BadRequest("'extensions.persistedQuery' must have the 'version' 1 and a string 'sha256Hash'")
 
 
 def _is_large(variables: object) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import signal
 import socket
 import sys
@@ -15,10 +14,13 @@ from typing import Any, NoReturn, cast
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from api.loopback import is_loopback
+from api.prompt import PromptHttp
 from api.settings import Settings
+
+_NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 _FAREWELL = 2.0  # seconds for which a client may take nothing, once its connection is to end
 
@@ -40,10 +42,10 @@ class Listener:
 def listen(settings: Settings, *, insecure: bool) -> Listener:
     """Take the port now, before anything slow, so that a mistake is told at once. Raises ListenError."""
     host, port = settings.host, settings.port
-    if not insecure and not is_loopback(host):
+    if not (insecure or settings.asks_who or is_loopback(host)):
         raise ListenError(
             f"Nothing asks who is calling, so {host} is not listened on: anybody there could read the catalog. "
-            "Add --insecure if that is what you want."
+            "Have callers say who they are, or add --insecure if that is what you want."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -53,14 +55,6 @@ def listen(settings: Settings, *, insecure: bool) -> Listener:
         hint = "; --port takes another" if port else ""
         raise ListenError(f"Cannot listen on {host} port {port}: {reason}{hint}") from None
     return Listener(taken, f"http://{_spelled(host)}:{taken.getsockname()[1]}")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def serve(app: ASGIApp, listener: Listener, settings: Settings) -> None:
@@ -77,6 +71,7 @@ def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return _Config(
         app,
         slow_client_timeout=settings.slow_client_timeout,
+        read_timeout=settings.read_timeout,
         http=_Http,
         lifespan="on",
         ws=_WebSocket,
@@ -92,11 +87,12 @@ def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 class _Config(uvicorn.Config):
-    """uvicorn's own, and for how many seconds a client may take nothing."""
+    """uvicorn's own, and for how many seconds a client may take nothing, and how many it has for a request."""
 
-    def __init__(self, app: ASGIApp, *, slow_client_timeout: float, **settings: Any) -> None:
+    def __init__(self, app: ASGIApp, *, slow_client_timeout: float, read_timeout: float, **settings: Any) -> None:
         super().__init__(app, **settings)
         self.slow_client_timeout = slow_client_timeout
+        self.read_timeout = read_timeout
 
 
 class _Server(uvicorn.Server):
@@ -119,12 +115,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class _Http(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, where the head of an answer leaves in one system call and one packet with its body."""
+class _Http(PromptHttp):
+    """HTTP/1.1, where the head of an answer leaves in one system call and one packet with its body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        patience = cast("_Config", self.config).slow_client_timeout
-        super().connection_made(cast("asyncio.Transport", _Pairing(transport, self.loop, patience)))
+        config = cast("_Config", self.config)
+        self.read_timeout = config.read_timeout
+        paired = _Pairing(transport, self.loop, config.slow_client_timeout)
+        super().connection_made(cast("asyncio.Transport", paired))
 
     def shutdown(self) -> None:
         super().shutdown()
@@ -136,6 +134,12 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
     The application is told by a `websocket.disconnect` with the code 1012, as ever, but may still send.
     """
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:  # refused where uvicorn takes no notice: a line too long, or a body
+            self.transport.write(b"".join(self.conn.data_to_send()) or _NO_HANDSHAKE)
+            self.transport.close()
 
     def shutdown(self) -> None:
         if self.handshake_complete and not self.close_sent and self.writable.is_set():
@@ -164,6 +168,10 @@ class _Pairing:
             self._transport.writelines((self._held, data))
             self._patience.given(len(self._held) + len(data))
             self._held = None
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
 
     def close(self) -> None:
         self._flush()

@@ -26,6 +26,7 @@ from db.rules.pointers import Pointer
 from db.rules.scopes import Scope, scopes_of
 
 PREFIX = "CATALOGRAPH_"
+COST_OF_A_POINT = 100  # what a caller has in an hour is counted in points
 _WITHOUT_PREFIX = ("database_url", "database_listen_url")
 # Names under the prefix that are read by the tests, not by the process.
 _TEST_NAMES = ("CATALOGRAPH_TEST_", "CATALOGRAPH_CHROMIUM")
@@ -88,8 +89,13 @@ def _issuer(value: str) -> str:
     return value
 
 
+def _off(value: str | int) -> str | int:
+    return 0 if value == "off" else value
+
+
 Scopes = Annotated[frozenset[Scope], BeforeValidator(_scopes)]
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
+Points = Annotated[int, BeforeValidator(_off)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -165,13 +171,14 @@ class Settings(BaseModel):
         default="email",
         min_length=1,
         description="The claim that says who somebody is. `email` is looked for in the profiles of Users, unless it is "
-        "said to be unverified; any other claim is the name of a User, or a ref.",
+        "said to be unverified; any other claim is the name of a User, or a ref. Where it is missing, `sub` names the "
+        "caller, who is then no User.",
     )
     oidc_scope_claim: str = Field(
         default="scope",
         min_length=1,
-        description="The claim with scopes: a text with blanks between them, or a list. Words that are no scope here "
-        "are passed over.",
+        description="The claim with scopes: a text with blanks between them, or a list; dots lead into objects, as in "
+        "`realm_access.roles`. Words that are no scope here are passed over.",
     )
     oidc_scopes: Scopes = Field(
         default=frozenset({Scope.CATALOG_READ, Scope.CLUSTERS_READ}),
@@ -228,6 +235,42 @@ class Settings(BaseModel):
         ge=1,
         description="Highest cost of an operation: about as many objects as it may read, by the rules in "
         "docs/errors.md. 100 components with all that a page shows of them, in lists of 20, cost 22,000.",
+    )
+    rate_limit: Points = Field(
+        default=5000,
+        ge=0,
+        description="Points that each caller has in an hour, over all processes: an operation takes one for each "
+        "started 100 of its cost. `off` or 0: no limit. There is none either while callers are not asked who they "
+        "are and only this machine is listened to.",
+    )
+    read_timeout: Seconds = Field(
+        default=10,
+        description="Longest time in which the head of a request must be whole, and then its body, in seconds; then "
+        "the answer is 408, and the connection is closed.",
+    )
+    documents: FolderPath | None = Field(
+        default=None,
+        description="Folder of trusted documents: files `*.graphql`, and manifests `*.json` as the tools of frontends "
+        "write them. docs/documents.md says what clients do with them. They are read at the start.",
+    )
+    trusted_documents: Literal["off", "prefer", "required"] | None = Field(
+        default=None,
+        description="`prefer` takes trusted documents by their id, and all others too; `required` takes no others; "
+        "`off` knows no ids. Unset: `prefer` where there is a folder of them.",
+    )
+    automatic_persisted_queries: bool = Field(
+        default=True,
+        description="Whether other documents are kept by the hash that Apollo's clients send: `true` or `false`.",
+    )
+    introspection: bool = Field(
+        default=True,
+        description="Whether everybody may ask for the schema: `true` or `false`. Callers with a token for `admin` may "
+        "in any case.",
+    )
+    report_only: bool = Field(
+        default=False,
+        description="With `true` the limits of documents, the rate and `trusted_documents` refuse nothing: the log has "
+        "a line `over a limit` for each operation that they would refuse. For trying them out.",
     )
     socket_message_limit: int = Field(
         default=256_000,
@@ -315,10 +358,31 @@ class Settings(BaseModel):
         """Whether callers are asked who they are."""
         return self.anonymous_scopes is not None or self.oidc_issuer is not None
 
+    @property
+    def documents_mode(self) -> Literal["off", "prefer", "required"]:
+        """What clients may do with trusted documents."""
+        return self.trusted_documents or ("prefer" if self.documents else "off")
+
+    @model_validator(mode="after")
+    def _trusted_documents_with_folder(self) -> Self:
+        if self.documents is None and self.documents_mode != "off":
+            raise ValueError("CATALOGRAPH_TRUSTED_DOCUMENTS needs a folder of them in CATALOGRAPH_DOCUMENTS")
+        return self
+
     @model_validator(mode="after")
     def _issuer_with_audience(self) -> Self:
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("CATALOGRAPH_OIDC_ISSUER and CATALOGRAPH_OIDC_AUDIENCE go together: set both, or none")
+        return self
+
+    @model_validator(mode="after")
+    def _rate_of_one_operation(self) -> Self:
+        dearest = -(-self.cost_limit // COST_OF_A_POINT)
+        if 0 < self.rate_limit < dearest:
+            raise ValueError(
+                f"CATALOGRAPH_RATE_LIMIT must be at least {dearest}, or off: so many points one operation takes "
+                f"that costs CATALOGRAPH_COST_LIMIT, {self.cost_limit}"
+            )
         return self
 
     @classmethod

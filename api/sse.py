@@ -1,8 +1,7 @@
 """Answers as server-sent events, by the distinct connections mode of GraphQL over SSE.
 
-The mode is described in https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md. Unlike there,
-what is refused before anything runs is no event, but JSON under its HTTP status: an EventSource would ask again and
-again for what it is told in a stream that ends.
+The mode is described in https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md. What is refused
+before anything runs is an event there, and so it is here: clients take a status for a bad network, and try again.
 """
 
 from __future__ import annotations

@@ -28,7 +28,15 @@ from api.request_parameters import Parameters, checked, decoded, refuse_nul
 from api.settings import Settings
 from api.wanted import ended, in_time
 from db import jsonb
-from schema.errors import BadRequest, BadUserInput, CatalogError, OperationLimit, Unauthenticated, Unavailable
+from schema.errors import (
+    BadRequest,
+    BadUserInput,
+    CatalogError,
+    DocumentTooLong,
+    OperationLimit,
+    Unauthenticated,
+    Unavailable,
+)
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -199,7 +207,7 @@ class _Connection:
             parameters = checked(payload)
             refuse_nul(text, payload, "The message")
             self._check_room()
-        except (BadUserInput, OperationLimit) as refused:
+        except (BadUserInput, DocumentTooLong, OperationLimit) as refused:
             await self._send(_error(name, refused))
             return
         self._fields["operations"] += 1
@@ -235,11 +243,13 @@ class _Connection:
         contexts = Contexts(self._make_context, self._socket.scope, self._who)
         seconds = self._settings.operation_timeout
         try:
-            operation = self._operations.ready(parameters.query, parameters.operation_name)
+            operation = self._operations.asked(parameters)
             log["operation"] = operation.name
             if operation.type is OperationType.SUBSCRIPTION:
                 self._endless.add(name)
-                async with aclosing(operation.subscribe(parameters.variables, contexts.fresh, seconds)) as answers:
+                caller = await self._who(self._socket.scope)
+                events = operation.subscribe(parameters.variables, caller, contexts.fresh, seconds)
+                async with aclosing(events) as answers:
                     async for answer in answers:
                         await self._next(name, answer)
                         log["answers"] += 1
@@ -276,7 +286,7 @@ class _Connection:
         async with self._turn:
             try:
                 await self._socket.send({"type": "websocket.send", "text": text})
-            except WebSocketDisconnected:  # Starlette's word for it after the first time
+            except (WebSocketDisconnected, RuntimeError):  # Starlette's word after the first time; uvicorn's own
                 raise WebSocketDisconnect(1006) from None
 
     async def _finish(self) -> None:

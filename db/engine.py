@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from uuid import uuid4
@@ -18,6 +20,9 @@ from db import jsonb
 from db.rules.search import LIKENESS
 
 OLDEST_SERVER = 15
+
+_FAREWELL = 0.5  # seconds for Postgres to answer that a connection is to end; then it is simply dropped
+_CANCELLING = 5.0  # seconds for a cancelled statement to end; until then Postgres looks whether its client is there
 
 _SCHEMES = frozenset({"postgres", "postgresql"})
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
@@ -178,13 +183,38 @@ def connector(
 
     async def connect(**_: object) -> asyncpg.Connection[Any]:
         try:
-            return await asyncpg.connect(dsn, timeout=connect_timeout, server_settings=server_settings, **options)
+            return await asyncpg.connect(
+                dsn,
+                timeout=connect_timeout,
+                server_settings=server_settings,
+                connection_class=_Connection,
+                **options,
+            )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             failed = "refuses the connection" if isinstance(error, asyncpg.PostgresError) else "cannot be reached"
             reason = str(error) or type(error).__name__
             raise DatabaseUnreachableError(f"DATABASE_URL: {place} {failed}: {reason}") from error
 
     return connect
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # the driver comes without types
+    """A connection whose end nobody has to wait for, however slow or silent the network is.
+
+    SQLAlchemy would wait for ever for an answer to its farewell, and two seconds for a cancelled statement to end, of
+    which every answer to a client would then be late.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own
+        """Close it within half a second; aside, once the statement has ended, where one is being cancelled."""
+        if not self.is_closed() and self._protocol._is_cancelling():  # noqa: SLF001 - the driver tells nobody else
+            self._ending = asyncio.create_task(self._close(_CANCELLING))
+        else:
+            await self._close(_FAREWELL)
+
+    async def _close(self, seconds: float) -> None:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # then it is closed, too
+            await super().close(timeout=seconds)
 
 
 def _place(dsn: str) -> str:

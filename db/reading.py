@@ -27,7 +27,7 @@ _ALWAYS = {"jit": "off"}
 _KEPT_STATEMENTS = 100  # on each connection; Postgres holds 0.1 MB for one, and 1 MB for one of 16 joins
 _CANCELLING = 0.25  # seconds after which a statement that was cancelled, and still runs, is cancelled again
 _CANCELS = 20  # after which its connection is closed instead
-_CLOSING = 5.0  # seconds for an orderly end of a connection
+_CLOSING = 2.0  # seconds for statements to end once the pool is closed
 
 _Connect = Callable[[], Awaitable[Any]]  # the driver comes without types
 
@@ -85,7 +85,8 @@ class Reads:
         self._plan_each = _in_transaction(statement | _PLAN_EACH) if pgbouncer else _for_session(_PLAN_EACH)
         place = _PlaceBehindPooler if pgbouncer else _Place
         self._size = pool_size
-        self._free = [place(connect) for _ in range(pool_size)]  # the last used one at the end
+        self._places = [place(connect) for _ in range(pool_size)]
+        self._free = [*self._places]  # the last used one at the end
         self._turns = asyncio.Semaphore(pool_size)  # one for each free place; who waits first has the next
         self._patience = pool_timeout
         self._settling: set[asyncio.Task[None]] = set()
@@ -119,16 +120,15 @@ class Reads:
         return rows
 
     async def close(self) -> None:
-        """Turn away who asks from now on, wait until no statement runs, and close all connections.
-
-        Cancel before what need not be waited for.
-        """
+        """Turn away who asks from now on, and close all connections; statements that run have two seconds to end."""
         if self._closed:
             return
         self._closed = True
-        for _ in range(self._size):
-            await self._turns.acquire()
-        await asyncio.gather(*(place.close() for place in self._free))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                for _ in range(self._size):
+                    await self._turns.acquire()
+        await asyncio.gather(*(place.close() for place in self._places))
 
     async def _take(self, setting: str) -> _Place:
         if self._closed:
@@ -208,8 +208,7 @@ class _Place:
     async def close(self) -> None:
         """Close the connection, if there is one."""
         if self.is_open:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # then it is closed, too
-                await self._connection.close(timeout=_CLOSING)
+            await self._connection.close()
 
     async def _run(self, setting: str, text: str, values: Sequence[Any], record: type) -> list[asyncpg.Record]:
         await self._open()

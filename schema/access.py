@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import strawberry
 from graphql import (
+    ArgumentNode,
     DirectiveNode,
     FieldNode,
     GraphQLIncludeDirective,
@@ -27,17 +28,19 @@ from strawberry.schema_directive import Location
 from strawberry.types.unset import UNSET
 
 from db.rules.scopes import Scope
-from schema.caller import Caller
-from schema.errors import Forbidden
+from schema.caller import ANONYMOUS, Caller
+from schema.errors import Forbidden, IntrospectionDisabled
 from schema.tally import Selections
 
 T = TypeVar("T")
+Ruled = FieldNode | ArgumentNode
 
 
 @strawberry.schema_directive(
-    locations=[Location.FIELD_DEFINITION],
+    locations=[Location.FIELD_DEFINITION, Location.ARGUMENT_DEFINITION],
     name="requiresScope",
-    description="Only callers with this scope may select the field; with `orOwner` also the owner of what it writes.",
+    description="Only callers with this scope may select the field, or give the argument; with `orOwner` the owner "
+    "of what it writes may, too.",
 )
 class RequiresScope:
     """A field's rule, as the printed schema shows it."""
@@ -50,6 +53,13 @@ def requires(scope: Scope, field: Any, *, or_owner: bool = False) -> Any:
     """A field of a type, with the scope that it needs. With `or_owner` its function asks `Context.allow`."""
     # What is unset is not printed.
     field.directives = [*field.directives, RequiresScope(scope=scope, or_owner=or_owner or cast("bool", UNSET))]
+    return field
+
+
+def argument_requires(scope: Scope, name: str, field: Any) -> Any:
+    """A field of a type, one of whose arguments needs a scope."""
+    (argument,) = (argument for argument in field.arguments if argument.python_name == name)
+    argument.directives = [RequiresScope(scope=scope, or_owner=cast("bool", UNSET))]
     return field
 
 
@@ -70,13 +80,31 @@ class Rule(NamedTuple):
 
     scope: Scope
     or_owner: bool = False
+    of_introspection: bool = False
 
     def allows(self, caller: Caller) -> bool:
-        """Whether the caller may use the field; one that may own things is let in, and the field looks closer."""
+        """Whether the caller may use the field; one that may own things is let in, and the field looks closer.
+
+        Nobody introspects without a name, even where everybody may do everything.
+        """
+        if self.of_introspection and caller.subject == ANONYMOUS:
+            return False
         return self.scope in caller.scopes or (self.or_owner and caller.is_person)
+
+    def refusal(self, node: Ruled) -> Forbidden | IntrospectionDisabled:
+        """What a caller is told that may not use the field."""
+        if self.of_introspection:
+            return IntrospectionDisabled(f"`{node.name.value}` is not answered here: introspection is off", node)
+        return Forbidden(f"`{node.name.value}` needs the scope {self.scope}", node, scope=self.scope)
 
 
 Rules = Mapping[str, Rule]  # by type and field: `Query.tokens`
+
+NO_INTROSPECTION: Rules = dict.fromkeys(
+    ("Query.__schema", "__Type.fields", "__Type.inputFields", "__Type.interfaces"),
+    Rule(Scope.ADMIN, of_introspection=True),
+)
+"""Closes the schema to all but administrators. What clients ask of a type whose name they know is left."""
 
 
 def rules_of(schema: strawberry.Schema) -> Rules:
@@ -93,6 +121,10 @@ def _rules(schema: strawberry.Schema) -> Iterator[tuple[str, Rule]]:
             for directive in getattr(definition, "directives", ()):
                 if isinstance(directive, RequiresScope):
                     yield f"{type_.name}.{name}", Rule(Scope(directive.scope), directive.or_owner is True)
+            for argument in getattr(definition, "arguments", ()):
+                for directive in argument.directives:
+                    if isinstance(directive, RequiresScope):
+                        yield f"{type_.name}.{name}({argument.python_name}:)", Rule(Scope(directive.scope))
 
 
 def needed(root: Selections, rules: Rules) -> frozenset[Rule]:
@@ -104,22 +136,30 @@ def refuse(root: Selections, rules: Rules, caller: Caller, variables: Mapping[st
     """Refuse an operation if a field of it, as it is with these variables, is not for the caller. Raises Forbidden."""
     refused = [(node, rule) for node, rule in _fields(root, rules, variables) if not rule.allows(caller)]
     if refused:
-        node, (scope, _) = refused[0]
-        raise Forbidden(f"`{node.name.value}` needs the scope {scope}", node, scope=scope)
+        node, rule = refused[0]
+        raise rule.refusal(node)
 
 
-def _fields(root: Selections, rules: Rules, variables: Mapping[str, Any] | None) -> Iterator[tuple[FieldNode, Rule]]:
-    """The fields that have a rule. A fragment is looked at once, wherever it is spread."""
+def _fields(root: Selections, rules: Rules, variables: Mapping[str, Any] | None) -> Iterator[tuple[Ruled, Rule]]:
+    """The fields and arguments that have a rule. A fragment is looked at once, wherever it is spread."""
     seen, waiting = {id(root)}, [root]
     while waiting:
         for part in waiting.pop().parts:
             if variables is not None and _is_left_out(part.node, variables):
                 continue
-            if isinstance(part.node, FieldNode) and (rule := rules.get(part.name)):
-                yield part.node, rule
+            if isinstance(part.node, FieldNode):
+                yield from _ruled(part.node, part.name, rules)
             if part.inner and id(part.inner) not in seen:
                 seen.add(id(part.inner))
                 waiting.append(part.inner)
+
+
+def _ruled(node: FieldNode, name: str, rules: Rules) -> Iterator[tuple[Ruled, Rule]]:
+    if rule := rules.get(name):
+        yield node, rule
+    for argument in node.arguments or ():
+        if rule := rules.get(f"{name}({argument.name.value}:)"):
+            yield argument, rule
 
 
 def _is_left_out(node: SelectionNode, variables: Mapping[str, Any]) -> bool:

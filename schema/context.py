@@ -9,10 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db import audit
 from db.queries import people
 from db.reading import Reads
+from db.rules.records import Json
 from db.rules.refs import Ref
 from db.rules.scopes import Scope
 from db.schedules import Declaration
@@ -105,6 +107,21 @@ class Context:
         person = await self.person()
         if person is None or not await answer(people.owning, self.reader, person=person, ref=owner_of):
             raise Forbidden(f"`{field}` needs the scope {scope}, or that you own {owner_of}", scope=scope)
+
+    async def audit(
+        self,
+        connection: AsyncConnection,
+        action: str,
+        subject: str,
+        *,
+        before: Mapping[str, Json] | None,
+        after: Mapping[str, Json] | None,
+    ) -> None:
+        """Record what the caller wrote that is no entity, in the transaction that wrote it; see `db.audit.append`."""
+        by, request = self.caller.subject, self.request_id
+        await audit.append(
+            connection, by=by, action=action, subject=subject, request_id=request, before=before, after=after
+        )
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -7,11 +7,19 @@
     │   ├── NotAcceptable           NOT_ACCEPTABLE               no media type that the client takes
     │   ├── Unauthenticated         UNAUTHENTICATED              a token is missing, or is not good any more
     │   ├── Forbidden               FORBIDDEN                    the caller lacks a scope
+    │   ├── RequestTimeout          REQUEST_TIMEOUT              the body does not come
+    │   ├── RateLimited             RATE_LIMITED                 the caller has spent what it has in an hour
     │   ├── RequestTooLarge         REQUEST_TOO_LARGE            the body or the address is too long
     │   ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE       the body is not plain UTF-8 JSON
     │   ├── ParseFailed             GRAPHQL_PARSE_FAILED         the document is not GraphQL
     │   ├── TokenLimit              TOKEN_LIMIT                  the document has too many tokens
+    │   ├── DocumentTooLong         TOKEN_LIMIT                  the document has too many characters
     │   ├── ValidationFailed        GRAPHQL_VALIDATION_FAILED    the document does not fit the schema
+    │   ├── DocumentNotFound        DOCUMENT_NOT_FOUND           there is no document with this id
+    │   ├── UntrustedDocument       UNTRUSTED_DOCUMENT           only trusted documents are taken, and this is none
+    │   ├── PersistedQueryNotFound  PERSISTED_QUERY_NOT_FOUND    no document with this hash is kept: send its text, too
+    │   ├── PersistedQueryNotSupported  PERSISTED_QUERY_NOT_SUPPORTED   documents are not kept by their hash
+    │   ├── IntrospectionDisabled   INTROSPECTION_DISABLED       the schema is told to administrators only
     │   ├── VariablesRefused        BAD_USER_INPUT               variables have values that are refused
     │   ├── OperationNotFound       OPERATION_NOT_FOUND          which operation to run is not clear
     │   ├── OperationLimit          OPERATION_LIMIT              the document has too many operations
@@ -32,12 +40,14 @@ A lookup that finds nothing is not an error: the field is null.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from graphql import FieldNode, GraphQLError, GraphQLFormattedError, Node
 
 from db.engine import failure_of
+
+_LONGEST_MESSAGE = 500  # characters
 
 
 class CatalogError(GraphQLError):
@@ -53,7 +63,7 @@ class CatalogError(GraphQLError):
     status_in_json: ClassVar[bool] = False
 
     def __init__(self, message: str, node: Node | None = None, **extensions: Any) -> None:
-        super().__init__(message, node, extensions={"code": self.code, **extensions})
+        super().__init__(_shortened(message), node, extensions={"code": self.code, **extensions})
 
     @property
     def headers(self) -> dict[str, str]:
@@ -137,6 +147,37 @@ class Forbidden(RequestError):
         return {"www-authenticate": f'Bearer realm="catalograph", error="insufficient_scope", scope="{self.scope}"'}
 
 
+class RequestTimeout(RequestError):
+    """The body took longer to come than it may."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+    status_in_json = True
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`Connection`, as RFC 9110 has it for 408: what still comes belongs to no request."""
+        return {"connection": "close"}
+
+
+class RateLimited(RequestError):
+    """The caller has too little left of what it may spend in an hour; `extensions.retryAfter` is in seconds."""
+
+    code = "RATE_LIMITED"
+    status = 429
+    status_in_json = True
+
+    def __init__(self, message: str, *, retry_after: int, standing: Mapping[str, str]) -> None:
+        """`standing` are headers that say what is left."""
+        super().__init__(message, retryAfter=retry_after)
+        self.retry_after, self.standing = retry_after, standing
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`Retry-After` in seconds, and what is left."""
+        return {"retry-after": str(self.retry_after), **self.standing}
+
+
 class RequestTooLarge(RequestError):
     """The body is longer than the limit."""
 
@@ -181,6 +222,50 @@ class ValidationFailed(DocumentError):
     """The document does not fit the schema."""
 
     code = "GRAPHQL_VALIDATION_FAILED"
+
+
+class DocumentTooLong(RequestError):
+    """The document has more characters than are read, whatever its tokens are."""
+
+    code = "TOKEN_LIMIT"
+
+
+class DocumentNotFound(RequestError):
+    """There is no document with the id. It is 400, since 404 is a status that caches keep."""
+
+    code = "DOCUMENT_NOT_FOUND"
+
+
+class UntrustedDocument(RequestError):
+    """Only trusted documents are taken here, and this one is none of them."""
+
+    code = "UNTRUSTED_DOCUMENT"
+
+
+class PersistedQueryNotFound(RequestError):
+    """No document with this hash is kept. Apollo's clients know it by code, message and status, and send the text."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+    status = 200
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
+
+
+class PersistedQueryNotSupported(RequestError):
+    """Documents are not kept by their hash. Apollo's clients then send texts, and do not try again."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    status = 200
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")
+
+
+class IntrospectionDisabled(RequestError):
+    """The operation asks for the schema, which only administrators are told; it points at the field."""
+
+    code = "INTROSPECTION_DISABLED"
 
 
 class VariablesRefused(DocumentError):
@@ -351,7 +436,13 @@ def _is_about_input(error: GraphQLError) -> bool:
     return error.path is None or any(not isinstance(node, FieldNode) for node in error.nodes or ())
 
 
+def _shortened(message: str) -> str:
+    """The message as far as people read it: a client's own names and values come back in it, however long they are."""
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}..."
+
+
 def _with_code(error: GraphQLError, code: str) -> GraphQLFormattedError:
     formatted = error.formatted
+    formatted["message"] = _shortened(error.message)
     formatted["extensions"] = {"code": code}
     return formatted

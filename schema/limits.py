@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import cast
 
@@ -47,6 +47,10 @@ class Limits:
     cost: int = 50_000
     indexed_paths: frozenset[Pointer] = frozenset()
 
+    def lifted(self) -> Limits:
+        """The same without any bound, but that on introspection."""
+        return replace(self, depth=MOST, aliases=MOST, root_fields=MOST, directives=MOST, operations=MOST, cost=MOST)
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -61,6 +65,12 @@ class Weight:
     rules: Rules
     needed: frozenset[Rule]
 
+    @property
+    def depth(self) -> int:
+        """How many objects within objects it asks for."""
+        root, _ = self._counted()
+        return root.tally.levels
+
     def cost(self, variables: Variables) -> int:
         """The cost with these variables, coerced; one without a value is absent."""
         return self.amount if isinstance(self.amount, int) else self.formula.at(variables)(self.amount)
@@ -73,7 +83,10 @@ class Weight:
         return cost
 
     def allow(self, caller: Caller, variables: Variables) -> None:
-        """Refuse a caller that lacks a scope. Raises Forbidden, which points at the first field that needs it."""
+        """Refuse a caller that lacks a scope.
+
+        Raises Forbidden or IntrospectionDisabled, which point at the first field that needs it.
+        """
         if not all(rule.allows(caller) for rule in self.needed):
             root, _ = self._counted()
             access.refuse(root, self.rules, caller, variables)

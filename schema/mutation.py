@@ -6,10 +6,12 @@ left to `api.workers`: the mutation writes a row that one of them takes.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import Any
 
 import strawberry
 
-from db import registering, schedules
+from db import registering, schedules, tokens
+from db.queries import tokens as token_queries
 from db.registering import REGISTERED, NotWrittenError
 from db.rules.descriptors import read, read_value
 from db.rules.placeholders import IncludeError
@@ -18,12 +20,22 @@ from db.rules.refs import Ref
 from db.rules.registrations import EntityRegisterInput, EntityUnregisterInput, EntityUpdateInput
 from db.rules.scopes import Scope
 from db.rules.sources import SourceRegisterInput, SourceRunInput, SourceUnregisterInput
+from db.rules.tokens import TokenCreateInput, TokenRevokeInput
 from db.schedules import MUTATION, SETTINGS, DeclarationError, Held
+from db.tokens import TokenRefusedError
 from schema.calls import write
 from schema.context import Context
 from schema.inputs import graphql_name
+from schema.levels.alone import answer
 from schema.scalars import EntityRef
-from schema.types.payload import EntityPayload, SourcePayload, UserError, UserErrorCode
+from schema.types.payload import (
+    EntityPayload,
+    SourcePayload,
+    TokenCreatePayload,
+    TokenRevokePayload,
+    UserError,
+    UserErrorCode,
+)
 
 
 async def _source_run(context: Context, *, input: SourceRunInput) -> SourcePayload:
@@ -37,6 +49,8 @@ async def _source_run(context: Context, *, input: SourceRunInput) -> SourcePaylo
             message = "No process reads it by itself: `catalograph ingest` reads it."
             return SourcePayload.refused(UserErrorCode.CONFLICT, message, field="name")
         await schedules.run_now(connection, input.name, allow_removals=input.allow_removals)
+        asked = {"allowRemovals": input.allow_removals}
+        await context.audit(connection, "sourceRun", f"source:{input.name}", before=None, after=asked)
     return await _done(context, input.name)
 
 
@@ -48,9 +62,13 @@ async def _source_register(context: Context, *, input: SourceRegisterInput) -> S
         field = graphql_name(error.field) if error.field else None
         return SourcePayload.refused(UserErrorCode.INVALID, f"{error}.", field=field)
     async with context.writes.engine.begin() as connection:
+        await schedules.held(connection, declaration.name)  # so that it stays as it was found
+        was = await schedules.find(connection, declaration.name)
         if not await schedules.register(connection, declaration):
             held = await schedules.held(connection, declaration.name)
             return _declared_elsewhere(context, held)
+        subject, before = f"source:{declaration.name}", was and was.definition
+        await context.audit(connection, "sourceRegister", subject, before=before, after=declaration.definition)
     return await _done(context, declaration.name)
 
 
@@ -65,8 +83,40 @@ async def _source_unregister(context: Context, *, input: SourceUnregisterInput) 
         if entities and not input.remove_entities:
             message = f"It holds {entities:,} entities, which would go with it. If that is right, say `removeEntities`."
             return SourcePayload.refused(UserErrorCode.CONFLICT, message, field="removeEntities")
+        was = await schedules.find(connection, input.name)
         await schedules.remove_soon(connection, input.name)
+        before = was and was.definition
+        await context.audit(connection, "sourceUnregister", f"source:{input.name}", before=before, after=None)
     return await _done(context, input.name)
+
+
+async def _token_create(context: Context, *, input: TokenCreateInput) -> TokenCreatePayload:
+    by, request = context.caller.subject, context.request_id
+    try:
+        async with context.writes.engine.begin() as connection:
+            made = await tokens.create(connection, input, by=by, request_id=request)
+    except TokenRefusedError as error:
+        return TokenCreatePayload(token=None, secret=None, user_errors=[_token_error(error)])
+    return TokenCreatePayload(token=await _token(context, made.id), secret=made.secret, user_errors=[])
+
+
+async def _token_revoke(context: Context, *, input: TokenRevokeInput) -> TokenRevokePayload:
+    by, request = context.caller.subject, context.request_id
+    try:
+        async with context.writes.engine.begin() as connection:
+            token_id = await tokens.revoke(connection, input.name, by=by, request_id=request)
+    except TokenRefusedError as error:
+        return TokenRevokePayload(token=None, user_errors=[_token_error(error)])
+    return TokenRevokePayload(token=await _token(context, token_id), user_errors=[])
+
+
+async def _token(context: Context, token_id: int) -> Any:
+    (token,) = await answer(token_queries.by_id, context.reader, id=token_id)
+    return token
+
+
+def _token_error(error: TokenRefusedError) -> UserError:
+    return UserError(code=UserErrorCode(error.code), message=str(error), field=graphql_name(error.field))
 
 
 async def _entity_register(context: Context, *, input: EntityRegisterInput) -> EntityPayload:
@@ -190,4 +240,10 @@ class Mutation:
         _source_unregister,
         "Remove a source that a mutation declared, with its entities: soon, or when the run under way has ended.",
         scope=Scope.ADMIN,
+    )
+    token_create: TokenCreatePayload = write(
+        _token_create, "Make an API token. Its secret is in this answer, and nowhere else.", scope=Scope.ADMIN
+    )
+    token_revoke: TokenRevokePayload = write(
+        _token_revoke, "Let an API token be good no more: at once, in every process.", scope=Scope.ADMIN
     )

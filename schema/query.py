@@ -5,18 +5,20 @@ from typing import Annotated, Any
 
 import strawberry
 
+from db.queries import audit as audit_queries
 from db.queries import changes as change_queries
 from db.queries import entities as entity_queries
 from db.queries import paths as path_queries
 from db.queries import problems as problem_queries
 from db.queries import search as search_queries
 from db.queries import sources as source_queries
+from db.queries import tokens as token_queries
 from db.queries.keyset import Key
 from db.rules.filters import OrderDirection
 from db.rules.refs import Ref
 from db.rules.scopes import Scope
 from schema import ids as node_ids
-from schema.access import each_requires
+from schema.access import argument_requires, each_requires, requires
 from schema.caller import ANONYMOUS
 from schema.calls import call
 from schema.context import Context
@@ -25,6 +27,7 @@ from schema.levels.alone import answer
 from schema.levels.edge import connection, edge
 from schema.scalars import EntityRef
 from schema.types.api import API, APIConnection
+from schema.types.audit import AuditEntryConnection
 from schema.types.component import Component, ComponentConnection
 from schema.types.entity import ChangeConnection, Entity, EntityConnection, ProblemConnection, Relation
 from schema.types.facet import Facet, facets_of_entities
@@ -35,6 +38,7 @@ from schema.types.search import SearchConnection
 from schema.types.source import Source, SourceConnection
 from schema.types.system import Domain, DomainConnection, System, SystemConnection
 from schema.types.template import Template, TemplateConnection
+from schema.types.token import ApiTokenConnection
 from schema.types.viewer import Viewer, Viewing
 
 Info = strawberry.Info[Context, None]
@@ -143,14 +147,18 @@ class Query:
         resolver=_live_cursor,
         description="A place in the log of changes not later than any other field of this answer: hand it to `since`.",
     )
-    changes: ChangeConnection = connection(
-        change_queries.every,
-        "What was written, the latest first, as far back as the log reaches.",
-        order=change_queries.LATEST,
-        arguments={
-            "filter": "Only of entities that match, before or after.",
-            "by": "Only by this writer: `source:<name>`, or the caller of a mutation.",
-        },
+    changes: ChangeConnection = argument_requires(
+        Scope.ADMIN,  # who changed a thing is for all; what one person did all day is not
+        "by",
+        connection(
+            change_queries.every,
+            "What was written, the latest first, as far back as the log reaches.",
+            order=change_queries.LATEST,
+            arguments={
+                "filter": "Only of entities that match, before or after.",
+                "by": "Only by this writer: `source:<name>`, or the caller of a mutation.",
+            },
+        ),
     )
     problems: ProblemConnection = connection(
         problem_queries.every, "Everything that is wrong, by file and line.", order=("location", "line", "id")
@@ -158,4 +166,19 @@ class Query:
     source: Source | None = edge(source_queries.by_name, "The source of this name.")
     sources: SourceConnection = connection(
         source_queries.every, "Where entities come from, by name.", order=("name", "id")
+    )
+    tokens: ApiTokenConnection = requires(
+        Scope.ADMIN,
+        connection(
+            token_queries.every, "API tokens by name, also those that are not good any more.", order=("name", "id")
+        ),
+    )
+    audit_entries: AuditEntryConnection = requires(
+        Scope.ADMIN,
+        connection(
+            audit_queries.every,
+            "What was written that is no entity, the latest first. Writes of entities are `changes`.",
+            order=audit_queries.LATEST,
+            arguments={"by": "Only by this writer: `token:<name>`, `oidc:<claim>` or `command:<login name>`."},
+        ),
     )

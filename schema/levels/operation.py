@@ -29,6 +29,7 @@ from graphql.execution.values import (
     input_is_nested_too_deeply,
 )
 from graphql.language import DirectiveNode, Visitor, visit
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 from schema.errors import CostLimit
 from schema.levels.execute import Run
@@ -41,8 +42,17 @@ MOST_PLANS = 16  # of one operation: the choices that its `@skip` and `@include`
 class Operation:
     """One operation of a document that is valid for the schema."""
 
-    def __init__(self, schema: strawberry.Schema, document: DocumentNode, definition: OperationDefinitionNode) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        document: DocumentNode,
+        definition: OperationDefinitionNode,
+        *,
+        hide_suggestions: bool = False,
+    ) -> None:
+        """With `hide_suggestions` what is wrong with variables is told without naming what was meant."""
         self._schema = schema
+        self._hide_suggestions = hide_suggestions
         self.document, self.definition = document, definition
         self._fragments = {
             node.name.value: FragmentDetails(node)
@@ -61,6 +71,11 @@ class Operation:
     def weight(self) -> int:
         """How much its plans hold, in fields."""
         return sum(plan.weight for plan in self._plans.values())
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The variables that have a default, with it."""
+        return {one.name: coerce_default_value(one) for one in self._signatures if one.default is not None}
 
     def variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         """The values of the operation's variables, or what is wrong with those that were given.
@@ -88,7 +103,13 @@ class Operation:
 
     def _checked_variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         definitions = self.definition.variable_definitions or ()
-        return get_variable_values(self._schema._schema, definitions, dict(given), max_errors=50)  # noqa: SLF001
+        return get_variable_values(
+            self._schema._schema,  # noqa: SLF001
+            definitions,
+            dict(given),
+            max_errors=50,
+            hide_suggestions=self._hide_suggestions,
+        )
 
     async def run(self, variables: VariableValues, context: Any, root: Any = None) -> ExecutionResult:
         """The answer. Raises CostLimit, where the operation needs too large a plan."""

@@ -8,6 +8,7 @@ import strawberry
 from schema.scalars import EntityRef
 from schema.types.entity import Entity
 from schema.types.source import Source
+from schema.types.token import ApiToken
 
 
 @strawberry.enum(description="Why a mutation did nothing.")
@@ -48,3 +49,20 @@ class SourcePayload:
     def refused(cls, code: UserErrorCode, message: str, *, field: str | None = None) -> Self:
         """Nothing was done."""
         return cls(source=None, user_errors=[UserError(code=code, message=message, field=field)])
+
+
+@strawberry.type(description="What came of a mutation that makes an API token.")
+class TokenCreatePayload:
+    """A token, or why none was made."""
+
+    token: ApiToken | None = strawberry.field(description="The token that was made; null where none was.")
+    secret: str | None = strawberry.field(description="The token as requests bring it; shown here, and never again.")
+    user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")
+
+
+@strawberry.type(description="What came of a mutation that revokes an API token.")
+class TokenRevokePayload:
+    """A token, or why it was not revoked."""
+
+    token: ApiToken | None = strawberry.field(description="The token as it is now; null where nothing was done.")
+    user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")

@@ -21,7 +21,7 @@ import httpx2
 import pytest
 
 from api.cli import COMMANDS, main
-from api.server import is_loopback
+from api.loopback import is_loopback
 from tests.postgres import connected, database_at
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused, that is the point
@@ -161,7 +161,7 @@ def test_a_request_that_was_accepted_is_answered_before_the_end(empty_database: 
     with serving(DATABASE_URL=empty_database) as (process, url):
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
             body = b'{"query": "{ __typename }"}'
-            head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            head = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
             connection.sendall(head % len(body) + body[:5])
             httpx2.get(f"{url}/healthz")  # the server has read what was sent before
             process.send_signal(signal.SIGTERM)

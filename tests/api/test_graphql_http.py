@@ -420,7 +420,7 @@ async def test_a_whole_number_is_not_rounded(client: httpx2.AsyncClient) -> None
 # Documents that would take the server down
 
 
-@pytest.mark.parametrize("document", ["{a" * 100_000, "{ hello(name: " + "[" * 100_000, "{a" * 600 + "}" * 600])
+@pytest.mark.parametrize("document", ["{a" * 50_000, "{ hello(name: " + "[" * 50_000, "{a" * 600 + "}" * 600])
 async def test_a_document_nested_without_end_is_400(client: httpx2.AsyncClient, document: str) -> None:
     response = await ask(client, document)
     assert (response.status_code, code(response)) == (400, "GRAPHQL_PARSE_FAILED")

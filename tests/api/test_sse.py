@@ -149,22 +149,30 @@ async def test_each_event_is_answered_in_a_context_of_its_own(stage: Stage) -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "query", "status", "code"),
+    ("method", "query", "code"),
     [
-        ("POST", "subscription {", 400, "GRAPHQL_PARSE_FAILED"),
-        ("POST", "subscription { nope }", 400, "GRAPHQL_VALIDATION_FAILED"),
-        ("POST", "subscription { ticks { number } waiting }", 400, "GRAPHQL_VALIDATION_FAILED"),
-        ("POST", "subscription ($n: Int!) { ticks(to: $n) { number } }", 400, "BAD_USER_INPUT"),
-        ("POST", "query ($n: Int!) { hello }", 400, "GRAPHQL_VALIDATION_FAILED"),
-        ("GET", "mutation { touch }", 405, "METHOD_NOT_ALLOWED"),
-        ("PUT", "{ hello }", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "subscription {", "GRAPHQL_PARSE_FAILED"),
+        ("POST", "subscription { nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("GET", "subscription { nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("POST", "subscription { ticks { number } waiting }", "GRAPHQL_VALIDATION_FAILED"),
+        ("POST", "subscription ($n: Int!) { ticks(to: $n) { number } }", "BAD_USER_INPUT"),
+        ("POST", "query ($n: Int!) { hello }", "GRAPHQL_VALIDATION_FAILED"),
     ],
 )
-async def test_what_is_refused_is_json_under_its_status(
-    stage: Stage, method: str, query: str, status: int, code: str
-) -> None:
+async def test_what_is_refused_is_one_event(stage: Stage, method: str, query: str, code: str) -> None:
+    async with served(stage) as serving, streamed(serving, query, method) as stream:
+        (kind, body), last = await stream.rest()
+    assert stream.response.status_code == 200
+    assert stream.response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert (kind, [*body], body["errors"][0]["extensions"]["code"]) == ("next", ["errors"], code)
+    assert last == COMPLETE
+    assert stage.contexts == 0
+
+
+@pytest.mark.parametrize(("method", "query"), [("GET", "mutation { touch }"), ("PUT", "{ hello }")])
+async def test_what_has_a_status_of_its_own_is_json_under_it(stage: Stage, method: str, query: str) -> None:
     response = await answered(stage, query, method)
-    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (status, code)
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert response.headers["content-type"] == "application/graphql-response+json; charset=utf-8"
     assert stage.contexts == 0
 

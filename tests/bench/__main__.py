@@ -10,11 +10,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from platform import python_version
+from statistics import fmean
 from typing import Any
 
 import click
 import orjson
 
+from tests.bench import crowd as crowding
 from tests.bench import filters as filtering
 from tests.bench import hostile as hostility
 from tests.bench import ingest as ingesting
@@ -292,6 +294,60 @@ async def _followed(server_url: str, subscribers: int, changes: int) -> list[fol
                 say(f"{count} subscribers, {deaf} deaf: {one.told_p50_ms} ms")
                 found.append(one)
     return found
+
+
+@main.command()
+@_as_json
+@click.option("--size", type=click.IntRange(min=SMALLEST), default=20_000, help="Entities of the generated catalog.")
+@click.option("--rate", type=click.FloatRange(min=1), default=50.0, help="Requests a second, however they fare.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=15.0, help="Length of a turn.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, help="Turns alone, and as many in the crowd.")
+@click.option("--subscriptions", type=click.IntRange(min=0), default=1000, help="Idle ones in the crowd.")
+@click.option("--readers", type=click.IntRange(min=0), default=50, help="Slow ones in the crowd.")
+@click.option("--half-open", type=click.IntRange(min=0), default=200, help="Connections that say half a request.")
+@_keep
+def crowd(
+    *,
+    size: int,
+    rate: float,
+    seconds: float,
+    rounds: int,
+    subscriptions: int,
+    readers: int,
+    half_open: int,
+    keep: Path | None,
+    as_json: bool,
+) -> None:
+    """What normal requests notice of a crowd that idles, reads slowly, or says half a word; only on Linux."""
+    around = crowding.Crowd(subscriptions, readers, half_open)
+    with server(keep) as url:
+        alone, among = asyncio.run(_crowded(url, size, around, rate=rate, seconds=seconds, rounds=rounds))
+    rows = [_crowd_row("nobody", alone, alone), _crowd_row("a crowd", among, alone)]
+    click.echo(tables.json(rows) if as_json else tables.markdown(rows))
+
+
+async def _crowded(
+    server_url: str, size: int, around: crowding.Crowd, *, rate: float, seconds: float, rounds: int
+) -> tuple[crowding.Asked, crowding.Asked]:
+    url = await loaded_database(server_url, f"landscape_{size}", Landscape(size))
+    with tempfile.TemporaryDirectory() as logs:
+        return await crowding.measured(
+            url, Landscape(size), around, rate=rate, seconds=seconds, rounds=rounds, logs=Path(logs)
+        )
+
+
+def _crowd_row(around: str, asked: crowding.Asked, alone: crowding.Asked) -> dict[str, Any]:
+    return {
+        "beside": around,
+        "requests": sum(map(len, asked.turns)),
+        "p50 ms": asked.percentile(50),
+        "p99 ms": asked.percentile(99),
+        "p99 of each turn": ", ".join(map(str, asked.percentiles(99))),
+        "ratio of p99": round(asked.percentile(99) / alone.percentile(99), 2),
+        "server CPU %": round(100 * fmean(asked.server_cpu)),
+        "crowd's CPU %": round(100 * fmean(asked.crowd_cpu or [0])),
+        "memory, MB": round(asked.resident_mb),
+    }
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Graph:
     async def follow(self, query: str, **variables: Any) -> AsyncGenerator[Any]:
         """The data of the events of a subscription. There must be no error."""
         operation = Operations(self.schema, Limits()).ready(query)
-        async with aclosing(operation.subscribe(variables, self._fresh, seconds=10)) as answers:
+        async with aclosing(operation.subscribe(variables, self.caller, self._fresh, seconds=10)) as answers:
             async for answer in answers:
                 assert (answer.errors or []) == [], answer.errors
                 yield answer.data

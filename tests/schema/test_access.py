@@ -119,6 +119,15 @@ async def test_what_a_caller_may_not_ask_is_not_run(
     assert [(one["line"], one["column"]) for one in answer["locations"]] == [place]
 
 
+async def test_what_somebody_did_is_for_administrators(graph: Graph) -> None:
+    query = '{ changes(by: "token:ci") { nodes { by } } }'
+    with pytest.raises(Forbidden) as refused:
+        await asking(graph, Scope.CATALOG_READ, Scope.CATALOG_WRITE).ask(query)
+    assert refused.value.message == "`by` needs the scope admin"
+    assert await asking(graph, *EVERYTHING).ask(query) == {"changes": {"nodes": []}}
+    assert await asking(graph, *READER).ask("{ changes { nodes { by } } }") == {"changes": {"nodes": []}}
+
+
 @pytest.mark.parametrize(
     ("query", "variables"),
     [
@@ -225,7 +234,7 @@ async def test_a_person_sees_what_is_theirs(graph: Graph, catalog: Catalog, tree
 
 
 async def test_a_program_and_somebody_who_is_not_in_the_catalog_own_nothing(graph: Graph) -> None:
-    empty = {"nodes": []}
+    empty: dict[str, Any] = {"nodes": []}
     nothing = {"user": None, "groups": empty, "ownedEntities": {"totalCount": 0, "nodes": []}, "all": empty}
     program = replace(graph, caller=Caller("token:ci", READER))
     stranger = asking(graph, *READER, email="zoe@example.com")

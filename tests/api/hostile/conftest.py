@@ -11,13 +11,20 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from api.request_parameters import JSON
 from db.engine import create_engine
+from tests.api.hostile.cases import asked
 from tests.api.hostile.wire import Address
 from tests.bench.processes import serving
 from tests.ingesting import Catalog
 from tests.postgres import connected, database_at
 
 ROOT = Path(__file__).parents[3]
+
+NO_FAULT = "Invalid UTF-8 sequence received from client."  # though uvicorn logs it as one
+
+NORMAL = asked('{component(ref:"player"){title owner{name}}}')(JSON)
+NORMAL_ANSWER = b'{"data":{"component":{"title":"The player","owner":{"name":"players"}}},"extensions":{"cost":2}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,17 @@ class Hostile:
         """Read the meter, which begins anew."""
         reply = await self.address.answers(b"GET /meter HTTP/1.1\r\nHost: x\r\n\r\n")
         return Meter(**orjson.loads(reply.body))
+
+    async def is_well(self) -> bool:
+        """Whether a normal query is answered as ever."""
+        reply = await self.address.answers(NORMAL)
+        return (reply.status, reply.body) == (200, NORMAL_ANSWER)
+
+    def faults(self) -> list[str]:
+        """What the server has logged of faults of its own."""
+        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
+        faults = [line for line in lines if line["level"] == "error" and line["event"] != NO_FAULT]
+        return [f"{line['event']}: {line.get('exception')}" for line in faults]
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,16 @@
-"""A client that says anything, byte by byte, and reads what it is answered."""
+"""A client that says anything, byte by byte, and reads what it is answered, over HTTP and on websockets."""
 
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-PATIENCE = 3.0  # seconds for an answer
+from websockets.frames import Frame, Opcode
+
+PATIENCE = 20.0  # seconds for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Wire:
             await self.writer.drain()
 
     async def _reply(self) -> Reply:
-        status_line = await self.reader.readline()
+        while (status_line := await self.reader.readline()) == b"HTTP/1.1 100 Continue\r\n":
+            await self.reader.readline()
         if not status_line:
             raise ConnectionError("closed without an answer")
         headers: dict[str, str] = {}
@@ -74,3 +78,18 @@ class Wire:
             headers[name.lower()] = value.strip()
         length = int(headers.get("content-length", 0))
         return Reply(int(status_line.split()[1]), headers, await self.reader.readexactly(length))
+
+    async def frame(self) -> Frame:
+        """The next frame of a websocket, which comes whole."""
+        async with asyncio.timeout(PATIENCE):
+            first, length = await self.reader.readexactly(2)
+            if length == 126:
+                (length,) = struct.unpack("!H", await self.reader.readexactly(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", await self.reader.readexactly(8))
+            return Frame(Opcode(first & 0x0F), await self.reader.readexactly(length))
+
+
+def framed(opcode: Opcode, data: bytes = b"", *, fin: bool = True, masked: bool = True) -> bytes:
+    """A frame as a client sends it."""
+    return Frame(opcode, data, fin).serialize(mask=masked, extensions=[])

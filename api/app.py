@@ -51,7 +51,8 @@ from schema.context import Context, Writes
 _log = structlog.get_logger("catalograph.app")
 
 _RETRY_SECONDS = 1.0  # between two tries to reach a database that was away at the start
-_TIDYING_SECONDS = 3.0  # for what runs beside requests to end in order; without a database that cannot be done
+_TIDYING_SECONDS = 2.0  # for what runs beside requests to end in order; without a database that cannot be done
+_HURRY_SECONDS = 0.1  # for each further step of that
 
 
 class State(TypedDict):
@@ -153,6 +154,10 @@ def _operations(settings: Settings, schema: strawberry.Schema, admit: Admit) -> 
         report_only=settings.report_only,
     )
     check(found, lambda one: operations.all_in(one.text))
+    if settings.documents_mode != "off":
+        _log.info("trusted documents", mode=settings.documents_mode, number=len(found.documents))
+    if settings.report_only:
+        _log.warning("limits are reported, not enforced")
     return operations
 
 
@@ -184,6 +189,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         engine, reads = engine_of(settings), reads_of(settings)
+        reading = engine_of(settings, connections=CONNECTIONS)  # sources: connections that nobody else waits for
         live = LiveFeed(listener_of(settings), reads)
         tokens, issuer = ApiTokens(reads, live.revocations), issuer_of(settings)
         state = State(
@@ -200,7 +206,7 @@ def _lifespan(
             tokens.note_uses(engine),
             share(rate, engine),
             forget_old_changes(engine, days=settings.change_retention),
-            _read_sources(settings, sources),
+            _read_sources(reading, sources),
             _index_paths(settings),
         )
         workers = [asyncio.create_task(_once_started(state, each)) for each in work]
@@ -215,18 +221,20 @@ def _lifespan(
                 yield state
         finally:
             await _stopped(*workers, *filter(None, [reaching]))
-            await asyncio.gather(reads.close(), engine.dispose())
+            await asyncio.gather(reads.close(), engine.dispose(), reading.dispose())
 
     return lifespan
 
 
 async def _stopped(*tasks: asyncio.Task[None]) -> None:
-    """Cancel the tasks until they have ended: one that tidies up may wait for an answer that does not come."""
+    """Cancel the tasks, and those again that wait too long for an answer while they tidy up, until all have ended."""
     left: Collection[asyncio.Task[None]] = tasks
+    patience = _TIDYING_SECONDS
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=_TIDYING_SECONDS)
+        _, left = await asyncio.wait(left, timeout=patience)
+        patience = _HURRY_SECONDS
 
 
 async def _index_paths(settings: Settings) -> None:
@@ -238,13 +246,9 @@ async def _index_paths(settings: Settings) -> None:
         await engine.dispose()
 
 
-async def _read_sources(settings: Settings, sources: Sources) -> None:
-    """Read declared sources until cancelled, on connections that nobody else waits for."""
-    engine = engine_of(settings, connections=CONNECTIONS)
-    try:
-        await asyncio.gather(SourceWorker(engine, sources).run(), Watcher(engine, sources).run())
-    finally:
-        await engine.dispose()
+async def _read_sources(engine: AsyncEngine, sources: Sources) -> None:
+    """Read declared sources until cancelled."""
+    await asyncio.gather(SourceWorker(engine, sources).run(), Watcher(engine, sources).run())
 
 
 async def _once_started(state: State, work: Coroutine[Any, Any, None]) -> None:

@@ -22,7 +22,7 @@ COMMANDS = {
     "ingest": Entry("api.ingest.command", "ingest", "Read catalog-info.yaml files into the catalog."),
     "sources": Entry("api.sources_command", "sources", "List the sources, read one now, or remove one."),
     "token": Entry("api.token_command", "token", "Make, list and revoke the tokens with which programs ask."),
-    "documents": Entry("api.documents_command", "documents", "Check the operations of a frontend, to be trusted."),
+    "documents": Entry("api.documents_command", "documents", "Check the operations of a frontend."),
     "upgrade": Entry("api.commands", "upgrade", "Bring the database to the newest revision."),
     "print-schema": Entry("api.commands", "print_schema", "Print the GraphQL schema."),
 }

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import strawberry
 import structlog
@@ -96,6 +96,18 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+class Excess(NamedTuple):
+    """What somebody is not told about a limit. It is kept for long, so it holds no error, which holds a whole stack."""
+
+    code: str
+    reason: str
+
+    @classmethod
+    def of(cls, error: CatalogError) -> Self:
+        """What the error would have said."""
+        return cls(error.code, error.message)
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """An operation that fits the schema and the limits. Nothing in it belongs to one request.
@@ -108,7 +120,7 @@ class Ready:
     grown: Callable[[], object] = bool  # to be told when its plans have grown
     admit: Admit = _let_in
     report_only: bool = False
-    excess: CatalogError | None = None  # why it would not be ready, where limits are only reported
+    excess: Excess | None = None  # why it would not be ready, where limits are only reported
 
     @property
     def name(self) -> str | None:
@@ -175,10 +187,9 @@ class Ready:
 
     def _report(self, caller: Caller, variables: VariableValues, cost: int) -> None:
         """Log the first limit that would have kept the caller from the operation."""
-        over = (self.excess, _error(self.weight.check, variables.coerced), _error(self.admit, caller, cost))
+        over = (self.excess, _excess(self.weight.check, variables.coerced), _excess(self.admit, caller, cost))
         if first := next(filter(None, over), None):
-            told = {"code": first.code, "reason": first.message, "operation": self.name, "caller": caller.subject}
-            _log.warning("over a limit", **told)
+            _log.warning("over a limit", **first._asdict(), operation=self.name, caller=caller.subject)
 
     def _bound(self, given: dict[str, Any]) -> tuple[VariableValues, int]:
         """The values of the variables, and what the operation costs with them."""
@@ -203,12 +214,11 @@ def _is_outage(error: Exception) -> bool:
     return isinstance(cause, Unavailable) or failure_of(cause) == "unavailable"
 
 
-def _error(check: Callable[..., object], *given: object) -> CatalogError | None:
-    """What `check` raises."""
+def _excess(check: Callable[..., object], *given: object) -> Excess | None:
     try:
         check(*given)
     except CatalogError as error:
-        return error
+        return Excess.of(error)
     return None
 
 
@@ -292,7 +302,7 @@ class Operations:
                 raise
             # Whatever is no limit is raised again.
             ready = self._within(self._limits.lifted(), self._token_limit * _LENIENCE, text, name)
-            return replace(ready, excess=error)
+            return replace(ready, excess=Excess.of(error))
 
     def _within(self, limits: Limits, token_limit: int, text: str, name: str | None) -> Ready:
         document = _parse(text, token_limit)

@@ -169,23 +169,8 @@ def checked(fields: Mapping[str, Any]) -> Parameters:
 
     Raises BadRequest for a wrong type, DocumentTooLong, BadUserInput for too many values.
     """
-    query, name = fields.get("query"), fields.get("operationName")
-    variables, extensions = fields.get("variables"), fields.get("extensions")
-    document_id, sha256 = fields.get("documentId"), None
-    if not isinstance(extensions, _OBJECT_OR_NULL):
-        raise BadRequest("'extensions' must be an object or null")
-    if not isinstance(document_id, _TEXT_OR_NULL):
-        raise BadRequest("'documentId' must be a string or null")
-    if document_id is None:
-        sha256 = _sha256(extensions or {})
-    elif query is not None:
-        raise BadRequest("'query' and 'documentId' cannot be combined: each says which document is meant")
-    if not isinstance(query, str) and (query is not None or document_id is sha256 is None):
-        raise BadRequest("'query' must be a string that holds a GraphQL document")
-    if query and len(query) > LONGEST_DOCUMENT:
-        raise DocumentTooLong(
-            f"The document has {len(query)} characters; {LONGEST_DOCUMENT} are allowed: move long values into variables"
-        )
+    query, document_id, sha256 = _document(fields)
+    name, variables = fields.get("operationName"), fields.get("variables")
     if not isinstance(name, _TEXT_OR_NULL):
         raise BadRequest("'operationName' must be a string or null")
     if not isinstance(variables, _OBJECT_OR_NULL):
@@ -193,6 +178,29 @@ def checked(fields: Mapping[str, Any]) -> Parameters:
     if variables and _is_large(variables):
         raise BadUserInput(f"'variables' holds more than {MOST_VALUES} values")
     return Parameters(query, name or None, variables or {}, document_id, sha256)
+
+
+def _document(fields: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """The document's text, its id and its hash: the id alone, or the text, the hash, or both. Raises as `checked`."""
+    query, document_id, extensions = fields.get("query"), fields.get("documentId"), fields.get("extensions")
+    if not isinstance(extensions, _OBJECT_OR_NULL):
+        raise BadRequest("'extensions' must be an object or null")
+    if not isinstance(document_id, _TEXT_OR_NULL):
+        raise BadRequest("'documentId' must be a string or null")
+    if document_id is not None:
+        if query is not None:
+            raise BadRequest("'query' and 'documentId' cannot be combined: each says which document is meant")
+        return None, document_id, None
+    sha256 = _sha256(extensions or {})
+    if query is None and sha256 is not None:
+        return None, None, sha256
+    if not isinstance(query, str):
+        raise BadRequest("'query' must be a string that holds a GraphQL document")
+    if len(query) > LONGEST_DOCUMENT:
+        raise DocumentTooLong(
+            f"The document has {len(query)} characters; {LONGEST_DOCUMENT} are allowed: move long values into variables"
+        )
+    return query, None, sha256
 
 
 def _sha256(extensions: Mapping[str, Any]) -> str | None:

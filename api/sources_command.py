@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,16 +11,14 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import log
-from api.database import database, engine_of, in_plain_words
+from api.database import in_plain_words
 from api.ingest.declared import Sources
 from api.ingest.errors import SourceError
 from api.ingest.run import OnProgress, RemovalsHeldError, Report, ingest
 from api.ingest.terminal import progress_bar, show
-from api.settings import Settings
+from api.operators import on_database, operator, settings_of_environment
 from api.sources import sources_of
-from db import revisions, schedules
-from db.engine import check_server
+from db import audit, schedules
 from db.schedules import Listed
 
 T = TypeVar("T")
@@ -63,22 +59,10 @@ def delete(name: str, *, yes: bool) -> None:
 
 
 def _with_database(work: Callable[[AsyncEngine, Sources], Awaitable[T]]) -> T:
-    """What `work` gives, on the database of the settings, brought up to date."""
     with in_plain_words():
-        settings = Settings.from_environ(os.environ)
-        log.configure(settings.log_level, settings.log_format)
+        settings = settings_of_environment()
         known = sources_of(settings)
-        with database(settings) as found:
-            return asyncio.run(_work(engine_of(found), known, work))
-
-
-async def _work(engine: AsyncEngine, known: Sources, work: Callable[[AsyncEngine, Sources], Awaitable[T]]) -> T:
-    try:
-        await check_server(engine)
-        await revisions.upgrade(engine)
-        return await work(engine, known)
-    finally:
-        await engine.dispose()
+        return on_database(settings, lambda engine: work(engine, known))
 
 
 async def _all(engine: AsyncEngine) -> list[Listed]:
@@ -115,7 +99,18 @@ async def _count(engine: AsyncEngine, name: str) -> int:
 
 async def _remove(engine: AsyncEngine, name: str) -> int:
     async with engine.begin() as connection:
-        return await schedules.remove(connection, name) or 0
+        removed = await schedules.remove(connection, name)
+        if removed is not None:
+            await audit.append(
+                connection,
+                by=operator(),
+                action="sourceUnregister",
+                subject=f"source:{name}",
+                request_id=None,
+                before={"entities": removed},
+                after=None,
+            )
+        return removed or 0
 
 
 _NO_SUCH_SOURCE = "There is no source {}; `catalograph sources` lists them."

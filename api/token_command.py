@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import pwd
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,11 +14,9 @@ from rich.table import Column, Table
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import log
-from api.database import database, engine_of, in_plain_words
-from api.settings import Settings
-from db import revisions, tokens
-from db.engine import check_server
+from api.database import in_plain_words
+from api.operators import on_database, operator, settings_of_environment
+from db import tokens
 from db.rules.refs import Ref, RefError
 from db.rules.scopes import Scope
 from db.rules.tokens import TokenCreateInput
@@ -109,47 +104,26 @@ def revoke(name: str) -> None:
 
 
 def _with_database(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    """What `work` gives, on the database of the settings, brought up to date."""
     with in_plain_words():
-        settings = Settings.from_environ(os.environ)
-        log.configure(settings.log_level, settings.log_format)
-        with database(settings) as found:
-            return asyncio.run(_work(engine_of(found), work))
-
-
-async def _work(engine: AsyncEngine, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    try:
-        await check_server(engine)
-        await revisions.upgrade(engine)
-        return await work(engine)
-    except TokenRefusedError as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        await engine.dispose()
+        try:
+            return on_database(settings_of_environment(), work)
+        except TokenRefusedError as error:
+            raise click.ClickException(str(error)) from error
 
 
 async def _create(engine: AsyncEngine, wanted: TokenCreateInput) -> Made:
     async with engine.begin() as connection:
-        return await tokens.create(connection, wanted, by=_operator(), request_id=None)
+        return await tokens.create(connection, wanted, by=operator(), request_id=None)
 
 
 async def _revoke(engine: AsyncEngine, name: str) -> None:
     async with engine.begin() as connection:
-        await tokens.revoke(connection, name, by=_operator(), request_id=None)
+        await tokens.revoke(connection, name, by=operator(), request_id=None)
 
 
 async def _all(engine: AsyncEngine) -> Sequence[Row[Any]]:
     async with engine.connect() as connection:
         return await tokens.listed(connection)
-
-
-def _operator() -> str:
-    """Who runs the command, for the audit trail: by the login name, or the number of a user without one."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    return f"command:{name}"
 
 
 def _shown(row: Row[Any]) -> dict[str, Any]:

@@ -67,7 +67,15 @@ async def create(connection: AsyncConnection, wanted: TokenCreateInput, *, by: s
     if made is None:
         message = f"There is a token {wanted.name} already; choose another name, or revoke that one first."
         raise TokenRefusedError("CONFLICT", "name", message)
-    await _record(connection, "tokenCreate", wanted.name, by, request_id, after=_image(made))
+    await audit.append(
+        connection,
+        by=by,
+        action="tokenCreate",
+        subject=f"token:{wanted.name}",
+        request_id=request_id,
+        before=None,
+        after=_image(made),
+    )
     return Made(made.id, secret)
 
 
@@ -81,30 +89,17 @@ async def revoke(connection: AsyncConnection, name: str, *, by: str, request_id:
     gone = (await connection.execute(revoked)).first()
     if gone is None:
         raise TokenRefusedError("NOT_FOUND", "name", f"There is no token {name}, or it is revoked already.")
-    await _record(connection, "tokenRevoke", name, by, request_id, before=_image(gone))
-    await connection.execute(select(func.pg_notify(CHANNEL, "")))
-    return int(gone.id)
-
-
-async def _record(
-    connection: AsyncConnection,
-    action: str,
-    name: str,
-    by: str,
-    request_id: str | None,
-    *,
-    before: dict[str, Json] | None = None,
-    after: dict[str, Json] | None = None,
-) -> None:
     await audit.append(
         connection,
         by=by,
-        action=action,
+        action="tokenRevoke",
         subject=f"token:{name}",
         request_id=request_id,
-        before=before,
-        after=after,
+        before=_image(gone),
+        after=None,
     )
+    await connection.execute(select(func.pg_notify(CHANNEL, "")))
+    return int(gone.id)
 
 
 _IMAGE = tuple(api_token.c[name] for name in ("id", "prefix", "scopes", "user_ref", "expires_at"))

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 
 from starlette.types import Scope
 
+from db.rules.tokens import BEGINNING
 from schema.caller import Caller
 from schema.errors import Unauthenticated
-
-API_TOKEN = "cg_"  # noqa: S105 - how API tokens begin
 
 _NEEDED = "A token is needed: `Authorization: Bearer <token>`"
 
@@ -51,7 +50,7 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated(_NEEDED)
         token = token.strip()
-        if token.startswith(API_TOKEN):
+        if token.startswith(BEGINNING):
             return await self._tokens.caller(token)
         if self._issuer is None:
             raise Unauthenticated("This is no API token, and tokens of others are not taken here")

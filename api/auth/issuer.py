@@ -18,7 +18,7 @@ from db.rules.scopes import Scope, scopes_of
 from schema.caller import Caller
 from schema.errors import Unauthenticated
 
-MOST_KEPT = 10_000  # tokens that are known again; about 10 MB
+MOST_KEPT = 10_000  # tokens that are known again; 7 MB
 
 _EMAIL = "email"
 _LONGEST_NAME = 255  # characters
@@ -26,8 +26,8 @@ _WORDS = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What the settings say of the provider's tokens."""
+class Trust:
+    """Which tokens are taken, and what their claims mean."""
 
     issuer: str
     audience: str
@@ -49,9 +49,9 @@ class _Verified:
 class Issuer:
     """Knows the owners of one provider's tokens. A token that was verified is known again in microseconds."""
 
-    def __init__(self, identity: Identity, provider: Provider, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, trust: Trust, provider: Provider, now: Callable[[], float] = time.time) -> None:
         """`now`: in seconds since 1970."""
-        self._identity, self._provider, self._now = identity, provider, now
+        self._trust, self._provider, self._now = trust, provider, now
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()  # by SHA-256 of the token
 
     async def run(self) -> None:
@@ -75,11 +75,11 @@ class Issuer:
     async def _verify(self, token: str) -> _Verified:
         """What the token says first does not count; but tokens of others make no fetch, and are told what they are."""
         jwt = Jwt.parse(token)
-        check_issuer(jwt.claims, self._identity.issuer)
+        check_issuer(jwt.claims, self._trust.issuer)
         keys = await self._keys_for(jwt)
-        check_audience(jwt.claims, self._identity.audience)
-        until = check_times(jwt.claims, self._now(), self._identity.leeway)
-        return _Verified(caller_of(jwt.claims, self._identity), keys, until)
+        check_audience(jwt.claims, self._trust.audience)
+        until = check_times(jwt.claims, self._now(), self._trust.leeway)
+        return _Verified(caller_of(jwt.claims, self._trust), keys, until)
 
     async def _keys_for(self, jwt: Jwt) -> KeySet:
         """The keys with which the token was verified. One that they lack may be new at the provider."""
@@ -99,7 +99,7 @@ def issuer_of(settings: Settings) -> Issuer | None:
     """Who knows the tokens of the provider that the settings name."""
     if settings.oidc_issuer is None or settings.oidc_audience is None:
         return None
-    identity = Identity(
+    trust = Trust(
         issuer=settings.oidc_issuer,
         audience=settings.oidc_audience,
         leeway=settings.oidc_leeway,
@@ -107,19 +107,19 @@ def issuer_of(settings: Settings) -> Issuer | None:
         scope_claim=settings.oidc_scope_claim,
         scopes=settings.oidc_scopes,
     )
-    return Issuer(identity, Provider(settings.oidc_issuer))
+    return Issuer(trust, Provider(settings.oidc_issuer))
 
 
-def caller_of(claims: Claims, identity: Identity) -> Caller:
+def caller_of(claims: Claims, trust: Trust) -> Caller:
     """Who the claims of a verified token speak of. Raises Unauthenticated when they name nobody."""
-    name = _email(claims) if identity.user_claim == _EMAIL else _name(_claim(claims, identity.user_claim))
+    name = _email(claims) if trust.user_claim == _EMAIL else _name(_claim(claims, trust.user_claim))
     subject = name or _name(claims.get("sub"))
     if subject is None:
         raise Unauthenticated("The token does not say whose it is")
-    is_email = identity.user_claim == _EMAIL
+    is_email = trust.user_claim == _EMAIL
     return Caller(
         f"oidc:{subject}",
-        identity.scopes | scopes_of(_words(_claim(claims, identity.scope_claim))),
+        trust.scopes | scopes_of(_words(_claim(claims, trust.scope_claim))),
         user=None if is_email or name is None else _user(name),
         email=name if is_email else None,
     )

@@ -49,7 +49,7 @@ class ApiTokens:
         """`revocations` is as `LiveFeed.revocations`."""
         self._reads, self._revocations, self._now = reads, revocations, now
         self._kept: dict[bytes, Kept] = {}  # by digest; of tokens that exist only, so that junk does not fill it
-        self._kept_after: int | None = None  # so many revocations
+        self._kept_after: int | None = None  # so many revocations; None: nothing is kept
         self._used: dict[int, datetime] = {}  # by id, of what is not noted yet
 
     async def caller(self, token: str) -> Caller:
@@ -76,7 +76,7 @@ class ApiTokens:
 
     def _forget_what_may_be_revoked(self) -> None:
         revocations = self._revocations()
-        if revocations is None or revocations != self._kept_after:
+        if revocations != self._kept_after:
             self._kept.clear()
             self._kept_after = revocations
 
@@ -94,7 +94,7 @@ class ApiTokens:
             raise Unauthenticated("The token is revoked")
         found = Kept(known.id, _caller(known), known.expires_at)
         # It may have been revoked since it was read; what was heard of meanwhile need not be about it, but may be.
-        if revocations is not None and revocations == self._revocations() == self._kept_after:
+        if revocations is not None and revocations == self._revocations():
             self._kept[digest] = found
         return found
 

@@ -352,6 +352,18 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once_and_stops_the_start(tmp
     ]
 
 
+def test_an_operator_sees_in_the_log_what_is_trusted_and_what_does_not_hold(folder: Path) -> None:
+    with logged() as log:
+        _operations(Settings(documents=folder, trusted_documents="required", report_only=True), SCHEMA, admit_all)
+    assert log == [
+        {"event": "trusted documents", "log_level": "info", "mode": "required", "number": 8},
+        {"event": "limits are reported, not enforced", "log_level": "warning"},
+    ]
+    with logged() as log:
+        _operations(Settings(documents=folder, trusted_documents="off"), SCHEMA, admit_all)
+    assert log == []
+
+
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(DocumentsError, match="nowhere: No such file or directory"):
         _operations(Settings(documents=tmp_path / "nowhere"), SCHEMA, admit_all)

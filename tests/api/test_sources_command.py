@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from api.operators import operator
 from api.sources_command import sources
 from db.engine import create_engine
 from tests.api.workers.declaring import look, sources_in, worker_of
@@ -97,6 +98,10 @@ async def test_a_source_is_removed_when_the_operator_says_yes(run: Run, catalog:
     assert await catalog.rows("SELECT name FROM source") == ["gone"]
     assert (await run("delete", "gone", "--yes")).stdout == "gone is removed, and 0 entities with it.\n"
     assert (await run("delete", "gone", "--yes")).exit_code == 1
+    assert await catalog.rows("SELECT by, action, subject, before ->> 'entities' FROM audit ORDER BY id") == [
+        (operator(), "sourceUnregister", "source:teams", "1"),
+        (operator(), "sourceUnregister", "source:gone", "0"),
+    ]
 
 
 async def test_a_wrong_file_of_sources_is_told_with_its_line(run: Run, tree: Tree) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from api.operators import operator
 from api.token_command import token
 from db.engine import create_engine
 from db.rules.scopes import Scope
@@ -133,3 +134,11 @@ async def test_without_a_database_the_operator_is_told_where_it_was_looked_for()
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: DATABASE_URL: 127.0.0.1:1 cannot be reached: ")
     assert "hunter2" not in result.output
+
+
+async def test_an_operator_without_a_login_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)  # as in a container that runs as any number
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert operator() == f"command:{os.getuid()}"

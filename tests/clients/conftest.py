@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,11 +14,11 @@ import pytest
 from api.explorer.build import BuildError
 from db.engine import create_engine
 from tests.bench.processes import Server, serving
-from tests.clients.running import CATALOGRAPH, Serve, url_of
 from tests.clients.workshop import MissingError, Workshop, furnished
 from tests.ingesting import Catalog
 from tests.postgres import connected, database_at
 
+CATALOGRAPH = str(Path(sys.executable).with_name("catalograph"))
 COMPANY = Path(__file__).parents[1] / "schema" / "company.yaml"
 
 
@@ -50,24 +50,15 @@ async def company_url(
 
 
 @pytest.fixture(scope="session")
-def serve(company_url: str, tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """`catalograph serve` on a port, 0 for a free one. It answers nobody without a token."""
-    logs = tmp_path_factory.mktemp("logs")
-
-    def start(port: int) -> AbstractAsyncContextManager[Server]:
-        command = (CATALOGRAPH, "serve", "--port", str(port))
-        environ = {"DATABASE_URL": company_url, "CATALOGRAPH_ANONYMOUS_SCOPES": "none"}
-        return serving(command, environ, logs / uuid4().hex)
-
-    return start
-
-
-@pytest.fixture(scope="session")
 async def server(
-    serve: Serve,
+    company_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
     anyio_backend: str,  # noqa: ARG001 - as above
 ) -> AsyncIterator[Server]:
-    async with serve(0) as server:
+    """`catalograph serve`, which answers nobody without a token."""
+    environ = {"DATABASE_URL": company_url, "CATALOGRAPH_ANONYMOUS_SCOPES": "none"}
+    log = tmp_path_factory.mktemp("server") / "log"
+    async with serving((CATALOGRAPH, "serve", "--port", "0"), environ, log) as server:
         yield server
 
 
@@ -75,7 +66,7 @@ async def server(
 def token(company_url: str) -> str:
     scopes = ("--scope", "catalog:read", "--scope", "catalog:write")
     done = subprocess.run(
-        (CATALOGRAPH, "token", "create", "--name", "clients", *scopes),
+        (CATALOGRAPH, "token", "create", "--name", "clients", "--user", "ann", *scopes),
         env={**os.environ, "DATABASE_URL": company_url},
         capture_output=True,
         text=True,
@@ -87,4 +78,4 @@ def token(company_url: str) -> str:
 @pytest.fixture(scope="session")
 def graph(server: Server, token: str) -> dict[str, str]:
     """What a client has to know, as environment variables of scripts."""
-    return {"GRAPH_URL": url_of(server), "GRAPH_TOKEN": token}
+    return {"GRAPH_URL": f"http://127.0.0.1:{server.port}/graphql", "GRAPH_TOKEN": token}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -52,7 +51,9 @@ def test_graphql_sse_is_answered_told_and_let_go(workshop: Workshop, graph: Grap
     assert ended_operations(server, "FollowedBySse") == [(1, None)]
 
 
-def test_graphql_ws_shows_another_token_and_is_answered_told_and_let_go(workshop: Workshop, graph: Graph, server: Server) -> None:
+def test_graphql_ws_shows_another_token_and_is_answered_told_and_let_go(
+    workshop: Workshop, graph: Graph, server: Server
+) -> None:
     assert workshop.said("graphql_ws.mjs", **graph) == {
         "registered": ["component:default/by-graphql-ws"],
         "first": {"eventKind": "CREATED", "entity": {"name": "by-graphql-ws"}},
@@ -115,6 +116,7 @@ def test_codegen_types_the_pages_and_what_reads_them_compiles(workshop: Workshop
     assert workshop.said("built/typed.mjs", **graph) == {
         "titles": ["The player", "index", "orphan"],
         "lifecycles": [["production", 2], ["deprecated", 1], [None, 1]],
+        "mine": ["index", "The player", "player-skin"],
         "dependencies": ["index", "database"],
         "owned": ["openapi: 3.1.0", 'syntax = "proto3";'],
     }

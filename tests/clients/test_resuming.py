@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -13,7 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.clients.running import Serve, url_of
+from api.app import create_app
+from api.settings import Settings
+from schema.build import create_schema
+from tests.api.streams import running
 from tests.clients.workshop import Workshop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("clients"), pytest.mark.timeout(300)]
@@ -56,19 +58,22 @@ async def register(graph: dict[str, str], name: str) -> None:
 
 
 async def test_nothing_is_lost_while_the_server_is_away(
-    workshop: Workshop, serve: Serve, graph: dict[str, str]
+    workshop: Workshop, company_url: str, graph: dict[str, str]
 ) -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(100):
-        async with serve(0) as first:
-            said = await stack.enter_async_context(following(workshop, **graph | {"GRAPH_URL": url_of(first)}))
+    schema = create_schema()
+    environ = {"DATABASE_URL": company_url, "CATALOGRAPH_ANONYMOUS_SCOPES": "none", "CATALOGRAPH_PORT": "0"}
+    settings = Settings.from_environ(environ)
+    async with AsyncExitStack() as stack:
+        async with running(create_app(settings, schema=schema), settings) as first:
+            url = f"http://{first.address}/graphql"
+            said = await stack.enter_async_context(following(workshop, **graph | {"GRAPH_URL": url}))
             assert await anext(said) == ["SYNCED", None]
-            await register(graph, "before")
-            assert await anext(said) == ["CREATED", "before"]
-        await register(graph, "while-it-was-stopped")
-        async with serve(first.port) as second:
-            assert await anext(said) == ["CREATED", "while-it-was-stopped"]
-            os.kill(second.pid, signal.SIGKILL)
-        await register(graph, "while-it-was-dead")
-        async with serve(first.port):
+            await register(graph, "cut")  # the script cuts its socket when it hears of this
+            assert await anext(said) == ["CREATED", "cut"]
+            await register(graph, "after-the-cut")
+            assert await anext(said) == ["CREATED", "after-the-cut"]
+        await register(graph, "while-it-was-away")
+        settings = settings.model_copy(update={"port": int(first.address.partition(":")[2])})
+        async with running(create_app(settings, schema=schema), settings):
             await register(graph, "last")
-            assert [line async for line in said] == [["CREATED", "while-it-was-dead"], ["CREATED", "last"]]
+            assert [line async for line in said] == [["CREATED", "while-it-was-away"], ["CREATED", "last"]]

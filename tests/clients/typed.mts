@@ -4,6 +4,7 @@ import { print } from "graphql";
 import {
   Card_EntityFragmentDoc,
   CatalogPageQueryDocument,
+  ManagePageQueryDocument,
   ServicePageQueryDocument,
   SquadPageQueryDocument,
 } from "./generated/graphql.js";
@@ -22,11 +23,13 @@ const titleOf = (card: FragmentType<typeof Card_EntityFragmentDoc>): string =>
   useFragment(Card_EntityFragmentDoc, card).title;
 
 const { components, facets } = await ask(CatalogPageQueryDocument, { filter: { type: { eq: "service" } } });
+const { viewer } = await ask(ManagePageQueryDocument, { filter: { kind: { eq: "Component" } } });
 const { component } = await ask(ServicePageQueryDocument, { ref: "player" });
 const { group } = await ask(SquadPageQueryDocument, { ref: "music" });
 
 const lifecycles: [string | null, number][] | undefined = facets[0]?.values.map(({ value, count }) => [value, count]);
 const owned = group?.ownedEntities.nodes.flatMap((node) => (node.__typename === "API" ? [node.definition] : []));
+const mine = viewer?.ownedEntities.edges.map(({ node }) => titleOf(node));
 const dependencies = component?.dependencies.nodes.map((node) =>
   node.__typename === "Resource" ? node.type : titleOf(node),
 );
@@ -34,4 +37,4 @@ const dependencies = component?.dependencies.nodes.map((node) =>
 // @ts-expect-error The page does not ask for it.
 group?.spec;
 
-tell({ titles: components.nodes.map(titleOf), lifecycles, dependencies, owned });
+tell({ titles: components.nodes.map(titleOf), lifecycles, mine, dependencies, owned });

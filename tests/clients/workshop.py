@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,5 +93,6 @@ def _fetch(node: Node, home: Path) -> None:
         command = (*node.npm, "ci", "--prefer-offline", "--loglevel=error")
         done = subprocess.run(command, cwd=fetched, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise MissingError(f"the npm registry does not give the packages: {done.stderr.strip()[:300]}")
+            reason, _, _ = done.stderr.partition("\n")
+            raise MissingError(f"the npm registry does not give the packages: {reason}")
         fetched.rename(home)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from db.embedded import EmbeddedPostgres
-from tests.faults.world import World, own_postgres, world_of
+from tests.faults.world import PATIENT, World, own_postgres, world_of
 
 
 @pytest.fixture(scope="package")
@@ -21,4 +21,11 @@ def lonely() -> Iterator[EmbeddedPostgres]:
 async def world(lonely: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A server in a hurry."""
     async with world_of(lonely, tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture(scope="package")
+async def patient(lonely: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A server that waits, until a test ends it."""
+    async with world_of(lonely, tmp_path_factory.mktemp("patient"), **PATIENT) as world:
         yield world

@@ -13,12 +13,25 @@ import asyncpg
 import pytest
 
 from db.embedded import EmbeddedPostgres
-from tests.faults.world import FINE, GRACE, POOL, TIMEOUT, UNAVAILABLE, Told, World, followed, until, world_of
+from tests.faults.world import (
+    FINE,
+    GRACE,
+    OPERATION_TIMEOUT,
+    POOL,
+    TIMEOUT,
+    UNAVAILABLE,
+    Told,
+    World,
+    followed,
+    until,
+    world_of,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults")]
 
 RECOVERY = 5.0  # seconds
 TIDYING = 5.0  # seconds at most, after what was accepted has been answered
+LATE = 1.5  # seconds that an answer may be late on a busy machine
 AWAY, SLOW = Told(503, "unavailable"), Told(503, "slow")
 
 
@@ -93,7 +106,9 @@ async def test_an_outage_is_a_few_lines_in_the_log_however_many_ask(world: World
         await until(10, partial(has_warned, world, start, "the change log is not followed"))
         await until(10, partial(has_warned, world, start, "sources wait"))
         assert await world.query() == UNAVAILABLE
+        mended = len(world.served.lines())
     await recover(world, "told")
+    await until(RECOVERY, partial(world.has_read, mended))
     warned = world.warned(start)
     of_runs = {event: warned.pop(event) for event in ("source not read", "next run not noted") if event in warned}
     assert warned == {
@@ -116,7 +131,8 @@ async def test_clients_are_told_what_it_is_and_all_recovers(world: World, name: 
         async with state.begun(world):
             async with asyncio.timeout(0.5):
                 assert await world.probe("/healthz") == FINE
-            told = await asyncio.gather(world.query(), world.register(f"{entity}-not"), world.ready())
+            async with asyncio.timeout(OPERATION_TIMEOUT + LATE):
+                told = await asyncio.gather(world.query(), world.register(f"{entity}-not"), world.ready())
             assert [*told] == [state.query, state.register, state.ready]
         await recover(world, entity)
         for follower in followers:
@@ -140,7 +156,7 @@ async def are_new(world: World, before: set[int]) -> bool:
 
 async def test_a_restart_in_the_midst_of_statements_costs_only_these(world: World) -> None:
     async with followed(world.served, "restarted") as followers, asyncio.timeout(30):
-        locking = await asyncpg.connect(world.postgres.dsn)
+        locking = await asyncpg.connect(world.url)
         await locking.execute("BEGIN; LOCK TABLE entity")
         queries = [asyncio.create_task(world.query()) for _ in range(POOL)]
         writing = asyncio.create_task(world.register("restarted-not"))
@@ -153,9 +169,16 @@ async def test_a_restart_in_the_midst_of_statements_costs_only_these(world: Worl
         locking.terminate()
 
 
-async def test_the_end_comes_in_time_though_postgres_is_silent(world: World) -> None:
+async def test_the_end_comes_in_time_though_sources_are_read_and_postgres_is_silent(world: World) -> None:
     """The last of its server."""
-    await stop_in(world, "silent")
+    async with world.locked("entity"):
+        assert await world.run_sources() == FINE
+        await until(5, partial(world.has_runs, 2))
+        async with silent(world):
+            asking = await world.begun(world.query(), world.register("stopped"))
+            code, seconds = await world.served.end()
+            assert (code, seconds < GRACE + TIDYING) == (0, True)
+            assert [await one for one in asking] == [TIMEOUT, TIMEOUT]
 
 
 @pytest.mark.long

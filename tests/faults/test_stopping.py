@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from db.embedded import EmbeddedPostgres
-from tests.faults.world import FINE, GRACE, World, followed, until, world_of
+from tests.faults.world import FINE, GRACE, World, followed, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults")]
 
 CLIENTS = 20
 
 
-async def test_nothing_that_was_accepted_is_dropped(lonely: EmbeddedPostgres, tmp_path: Path) -> None:
-    async with world_of(lonely, tmp_path) as world, followed(world.served, "stopping") as followers:
-        asking = [asyncio.create_task(answered(world)) for _ in range(CLIENTS)]
-        async with world.locked("entity"):
-            slow = await world.begun(world.query(), world.register("stopping"))
-            await until(5, partial(world.has_statements, 2))
-            ending = asyncio.create_task(world.served.end())
-            await until(1, partial(is_closed, world))
+async def test_nothing_that_was_accepted_is_dropped(patient: World) -> None:
+    """The last of its server."""
+    start = len(patient.served.lines())
+    async with followed(patient.served, "stopping") as followers:
+        asking = [asyncio.create_task(answered(patient)) for _ in range(CLIENTS)]
+        async with patient.locked("entity"):
+            slow = await patient.begun(patient.query(), patient.register("stopping"))
+            await until(5, partial(patient.has_statements, 2))
+            ending = asyncio.create_task(patient.served.end())
+            await until(2, partial(is_closed, patient))
             assert [one.done() for one in slow] == [False, False]
         assert [await one for one in slow] == [FINE, FINE]
         code, seconds = await ending
         assert (code, seconds < GRACE) == (0, True)
         assert [follower.end for follower in followers] == [1012, "complete"]
-        statuses = [line["status"] for line in world.served.lines() if line.get("operation") == "Quick"]
+        statuses = [line["status"] for line in patient.served.lines() if line.get("operation") == "Quick"]
         assert statuses == [200] * sum(await asyncio.gather(*asking))
         assert len(statuses) >= CLIENTS
-        assert not world.warned(0)
+        assert not patient.warned(start)
 
 
 async def answered(world: World) -> int:

@@ -25,7 +25,7 @@ from db.embedded import EmbeddedPostgres
 from tests.faults.line import Line, line
 from tests.faults.served import Served, serving
 from tests.ingesting import component
-from tests.postgres import connected
+from tests.postgres import connected, database_at
 
 # Short times, so that a test need not wait long; otherwise a server as it comes.
 OPERATION_TIMEOUT, STATEMENT_TIMEOUT, POOL_TIMEOUT, POOL, GRACE = 2.5, 1.5, 0.5, 3, 4
@@ -36,12 +36,18 @@ HURRIED = {
     "CATALOGRAPH_POOL_SIZE": str(POOL),
     "CATALOGRAPH_SHUTDOWN_TIMEOUT": str(GRACE),
 }
+# Instead, a server that would wait for a minute, and so would Postgres.
+PATIENT = {f"CATALOGRAPH_{name}_TIMEOUT": "60" for name in ("OPERATION", "STATEMENT", "POOL")}
 QUERY = "{ entities { totalCount } }"
 _REGISTER = "mutation ($yaml: String!) { entityRegister(input: { yaml: $yaml }) { userErrors { message } } }"
+_RUN = """mutation {
+    left: sourceRun(input: { name: "left" }) { userErrors { message } }
+    right: sourceRun(input: { name: "right" }) { userErrors { message } }
+}"""
 _FOLLOW = "subscription ($name: String) { entityChanges(filter: { name: { eq: $name } }) { eventKind } }"
 _OURS = "pg_stat_activity WHERE datname = current_database() AND application_name = 'catalograph'"
-# A run of a source begins otherwise.
-_WAITING = f"{_OURS} AND wait_event_type = 'Lock' AND query NOT LIKE 'SELECT DISTINCT entity.location %'"
+_WAITING = f"SELECT count(*) FROM {_OURS} AND wait_event_type = 'Lock'"
+_OF_RUNS = "LIKE 'SELECT DISTINCT entity.location %'"  # the first statement of a run that needs the table
 
 Ask = Callable[[], Awaitable["Told"]]
 
@@ -62,8 +68,10 @@ TIMEOUT = Told(504, "TIMEOUT")
 class World:
     """What a test of faults needs."""
 
-    def __init__(self, postgres: EmbeddedPostgres, line: Line, served: Served) -> None:
-        self.postgres, self.line, self.served = postgres, line, served
+    def __init__(self, postgres: EmbeddedPostgres, url: str, line: Line, served: Served) -> None:
+        self.url = url  # of its database, straight to Postgres
+        self.line, self.served = line, served
+        self._postgres = postgres
         self._client = httpx2.AsyncClient(base_url=served.url, timeout=60, trust_env=False)
         self._sent = 0
 
@@ -78,6 +86,10 @@ class World:
     async def register(self, name: str) -> Told:
         """Add an entity of this name."""
         return await self._post({"query": _REGISTER, "variables": {"yaml": component(name)}})
+
+    async def run_sources(self) -> Told:
+        """Have both sources read now."""
+        return await self._post({"query": _RUN})
 
     async def probe(self, path: str) -> Told:
         """Ask for `/healthz` or `/readyz`."""
@@ -119,8 +131,13 @@ class World:
 
     async def has_statements(self, count: int) -> bool:
         """Whether so many statements wait for a lock, of those that clients asked for."""
-        async with connected(self.postgres.dsn) as observer:
-            return bool(await observer.fetchval(f"SELECT count(*) FROM {_WAITING}") == count)
+        async with connected(self.url) as observer:
+            return bool(await observer.fetchval(f"{_WAITING} AND query NOT {_OF_RUNS}") == count)
+
+    async def has_runs(self, count: int) -> bool:
+        """Whether so many runs of sources wait for a lock."""
+        async with connected(self.url) as observer:
+            return bool(await observer.fetchval(f"{_WAITING} AND query {_OF_RUNS}") == count)
 
     async def has_read(self, since: int = 0) -> bool:
         """Whether both sources were read, by what is in the log after so many lines."""
@@ -129,19 +146,19 @@ class World:
 
     async def connections(self) -> set[int]:
         """The processes of Postgres that serve the server."""
-        async with connected(self.postgres.dsn) as observer:
+        async with connected(self.url) as observer:
             return {pid for (pid,) in await observer.fetch(f"SELECT pid FROM {_OURS}")}
 
     @asynccontextmanager
     async def locked(self, *tables: str) -> AsyncIterator[None]:
         """Whoever reads these tables waits meanwhile, as for a slow disk."""
-        async with connected(self.postgres.dsn) as locking, locking.transaction():
+        async with connected(self.url) as locking, locking.transaction():
             await locking.execute(f"LOCK TABLE {', '.join(tables)}")
             yield
 
     def restart(self) -> None:
         """Let Postgres end at once, as an operator does it; it is started again soon."""
-        os.kill(int((self.postgres.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+        os.kill(int((self._postgres.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
 
     def warned(self, start: int) -> Counter[str]:
         """How often it was warned of what, since the log had so many lines; no line has a traceback."""
@@ -264,11 +281,14 @@ async def world_of(postgres: EmbeddedPostgres, folder: Path, **variables: str) -
     for name in ("left", "right"):
         (folder / name).mkdir(exist_ok=True)
         (folder / name / "catalog-info.yaml").write_text(component(f"{name}-hand"))
+    name = f"world_{os.urandom(4).hex()}"
+    async with connected(postgres.dsn) as server:
+        await server.execute(f"CREATE DATABASE {name}")
     async with line(postgres.socket) as between:
-        url = f"postgresql://catalograph@127.0.0.1:{between.port}/catalograph"
+        url = f"postgresql://catalograph@127.0.0.1:{between.port}/{name}"
         given = {**HURRIED, "DATABASE_URL": url, "CATALOGRAPH_SOURCES": str(sources), **variables}
         async with serving(folder / "log", **given) as served:
-            world = World(postgres, between, served)
+            world = World(postgres, database_at(postgres.dsn, name), between, served)
             await until(30, lambda: world.tells(FINE, world.ready))
             await until(30, world.has_read)
             yield world

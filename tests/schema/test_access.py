@@ -30,8 +30,10 @@ MUTATIONS = {
     "sourceRun": Rule(Scope.CATALOG_WRITE),
     "sourceRegister": Rule(Scope.ADMIN),
     "sourceUnregister": Rule(Scope.ADMIN),
+    "tokenCreate": Rule(Scope.ADMIN),
+    "tokenRevoke": Rule(Scope.ADMIN),
 }
-ADMINISTRATION: set[str] = set()  # fields of the query that only admins may ask
+ADMINISTRATION = {"tokens", "auditEntries"}  # fields of the query that only admins may ask
 
 
 def asking(graph: Graph, *scopes: Scope, **who: Any) -> Graph:

@@ -20,11 +20,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from api.app import create_app
-from api.auth.issuer import Identity, Issuer, caller_of, issuer_of
+from api.auth.issuer import Issuer, Trust, caller_of, issuer_of
 from api.auth.jwt import LONGEST
 from api.auth.keys import ALGORITHMS, PublicKey
 from api.auth.provider import Pace, Provider
-from api.settings import Settings
+from api.settings import Settings, SettingsError
 from db.rules.refs import Ref
 from db.rules.scopes import EVERYTHING, Scope
 from schema.caller import Caller
@@ -69,8 +69,8 @@ class Front:
     def __init__(self, provider: LocalProvider, **pace: float) -> None:
         self.now, self.uptime = Clock(NOW), Clock(0)
         self.keys = Provider(provider.url, Pace(**{"fetch": 3, **pace}), self.uptime)
-        identity = Identity(provider.url, AUDIENCE, LEEWAY, scopes=frozenset({Scope.CATALOG_READ}))
-        self.issuer = Issuer(identity, self.keys, self.now)
+        trust = Trust(provider.url, AUDIENCE, LEEWAY, scopes=frozenset({Scope.CATALOG_READ}))
+        self.issuer = Issuer(trust, self.keys, self.now)
 
     async def caller(self, token: str) -> Caller:
         return await self.issuer.caller(token)
@@ -677,7 +677,7 @@ async def test_an_answer_that_breaks_off_leaves_the_old_keys(front: Front, provi
 async def test_a_provider_whose_name_ends_in_a_slash_is_found(provider: LocalProvider) -> None:
     name = provider.url + "/"
     provider.say_json(CONFIGURATION, {**provider.configuration, "issuer": name})
-    issuer = Issuer(Identity(name, AUDIENCE), Provider(name), Clock(NOW))
+    issuer = Issuer(Trust(name, AUDIENCE), Provider(name), Clock(NOW))
     assert (await issuer.caller(provider.token(iss=name))).subject == "oidc:u-1"
 
 
@@ -708,14 +708,14 @@ WHO: list[tuple[dict[str, Any], str, Caller | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("claims", "user_claim", "caller"), WHO, ids=str)
+@pytest.mark.parametrize(("claims", "user_claim", "caller"), WHO, ids=[f"{row[1]} of {row[0]}"[:80] for row in WHO])
 async def test_claims_say_who_somebody_is(claims: dict[str, Any], user_claim: str, caller: Caller | None) -> None:
-    identity = Identity("https://id.example", AUDIENCE, user_claim=user_claim)
+    trust = Trust("https://id.example", AUDIENCE, user_claim=user_claim)
     if caller is None:
         with pytest.raises(Unauthenticated, match="The token does not say whose it is"):
-            caller_of(claims, identity)
+            caller_of(claims, trust)
     else:
-        assert caller_of({"sub": "u-1", **claims}, identity) == caller
+        assert caller_of({"sub": "u-1", **claims}, trust) == caller
 
 
 READ, WRITE, KPIS = Scope.CATALOG_READ, Scope.CATALOG_WRITE, Scope.KPIS_WRITE
@@ -735,17 +735,45 @@ SCOPES: list[tuple[dict[str, Any], str, set[Scope] | frozenset[Scope]]] = [
 ]
 
 
-@pytest.mark.parametrize(("claims", "scope_claim", "scopes"), SCOPES, ids=str)
+@pytest.mark.parametrize(("claims", "scope_claim", "scopes"), SCOPES, ids=[f"{row[1]} of {row[0]}" for row in SCOPES])
 async def test_claims_say_what_somebody_may_do(claims: dict[str, Any], scope_claim: str, scopes: set[Scope]) -> None:
-    identity = Identity("https://id.example", AUDIENCE, scope_claim=scope_claim, scopes=frozenset({READ}))
-    assert caller_of({"sub": "u-1", **claims}, identity).scopes == scopes
+    trust = Trust("https://id.example", AUDIENCE, scope_claim=scope_claim, scopes=frozenset({READ}))
+    assert caller_of({"sub": "u-1", **claims}, trust).scopes == scopes
 
 
 async def test_the_settings_say_whose_tokens_are_taken(provider: LocalProvider) -> None:
     issuer = issuer_of(settings(provider, oidc_leeway=7, oidc_user_claim="login", oidc_scope_claim="scp"))
     assert issuer
-    assert issuer._identity == Identity(provider.url, AUDIENCE, 7, "login", "scp", frozenset({READ}))
+    assert issuer._trust == Trust(provider.url, AUDIENCE, 7, "login", "scp", frozenset({READ}))
     assert issuer_of(Settings()) is None
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_taken"),
+    [
+        ("https://id.example.com", True),
+        ("https://id.example.com/realms/acme/", True),
+        ("http://127.0.0.1:8081/realms/acme", True),
+        ("http://[::1]:8081", True),
+        ("http://id.example.com", False),
+        ("http://localhost.evil.example", False),
+        ("https://id.example.com?realm=acme", False),
+        ("https://id.example.com#acme", False),
+        ("id.example.com", False),
+    ],
+)
+async def test_an_issuer_is_a_url_that_nobody_can_answer_for(issuer: str, is_taken: bool) -> None:  # noqa: FBT001
+    environ = {"CATALOGRAPH_OIDC_ISSUER": issuer, "CATALOGRAPH_OIDC_AUDIENCE": AUDIENCE}
+    if is_taken:
+        assert Settings.from_environ(environ).oidc_issuer == issuer
+    else:
+        with pytest.raises(SettingsError, match="CATALOGRAPH_OIDC_ISSUER"):
+            Settings.from_environ(environ)
+
+
+async def test_an_issuer_without_an_audience_is_refused_at_the_start() -> None:
+    with pytest.raises(SettingsError, match="CATALOGRAPH_OIDC_ISSUER and CATALOGRAPH_OIDC_AUDIENCE go together"):
+        Settings.from_environ({"CATALOGRAPH_OIDC_ISSUER": "https://id.example.com"})
 
 
 async def test_the_docs_have_every_scope_algorithm_and_reason() -> None:

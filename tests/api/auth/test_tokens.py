@@ -33,6 +33,7 @@ from db.rules.tokens import TokenCreateInput
 from schema.build import create_schema
 from schema.caller import Caller
 from schema.errors import Unauthenticated, Unavailable
+from tests.asserts import sql_queries
 from tests.ingesting import ANN, Catalog, Tree
 
 pytestmark = pytest.mark.anyio
@@ -180,9 +181,11 @@ async def test_what_was_read_before_a_revocation_is_not_kept_after_it(world: Wor
     await world.reads.begun.wait()  # it is read, and good
     await world.revoke()
     world.heard = then
+    another = asyncio.create_task(world.ask(other))
+    await asyncio.sleep(0)  # whatever it begins with
     world.reads.held.set()
     assert (await asking).subject == "token:ci", "it was good when it was asked for"
-    await world.ask(other)  # whatever others do meanwhile
+    await another
     assert await world.refusal(token) == "The token is revoked"
 
 
@@ -246,6 +249,25 @@ async def test_a_request_writes_nothing_and_a_note_tells_of_all(world: World) ->
     assert await used(world) == [None, None, None]
     await world.tokens._note(world.engine)
     assert await used(world) == [NOON, NOON + timedelta(minutes=1), None]
+    with sql_queries(world.engine, 0):
+        await world.tokens._note(world.engine)
+
+
+async def test_a_use_during_a_note_is_told_by_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, note = await world.create(), tokens.note_uses
+
+    async def slow(*arguments: Any) -> None:
+        world.now = NOON + timedelta(minutes=1)
+        await world.ask(token)
+        await note(*arguments)
+
+    await world.ask(token)
+    with monkeypatch.context() as patched:
+        patched.setattr(tokens, "note_uses", slow)
+        await world.tokens._note(world.engine)
+    assert await used(world) == [NOON]
+    await world.tokens._note(world.engine)
+    assert await used(world) == [NOON + timedelta(minutes=1)]
 
 
 async def test_a_refused_token_was_not_used(world: World) -> None:

@@ -171,6 +171,7 @@ OPERATIONS = [
     SocketCase("a payload that is a list", begun([PLAIN]), closed=NO_MESSAGE),
     SocketCase("an empty payload", begun({}), closed=(4400, "'query' must be a string that holds a GraphQL document")),
     SocketCase("a document that is a number", begun({"query": 1}), closed=(4400, "'query' must be a string that holds a GraphQL document")),
+    SocketCase("a document of half a surrogate pair", begun({"query": "\ud800"}), closed=(4400, "The message is not JSON: no low surrogate in string: line 1 column 56 (char 55)")),
     SocketCase("variables that are a list", begun({**PLAIN, "variables": []}), closed=(4400, "'variables' must be an object or null")),
     SocketCase("a name of an operation that is a list", begun({**PLAIN, "operationName": []}), closed=(4400, "'operationName' must be a string or null")),
     SocketCase("extensions that are a number", begun({**PLAIN, "extensions": 1}), closed=(4400, "'extensions' must be an object or null")),
@@ -190,6 +191,7 @@ OPERATIONS = [
     SocketCase("an end of what never began", said(type="complete", id="nobody")),
     SocketCase("2,000 ends of what never began", said(type="complete", id="nobody") * 2_000),
     SocketCase("an end without a name", said(type="complete"), closed=NO_MESSAGE),
+    SocketCase("an end of nothing named", said(type="complete", id=""), closed=NO_MESSAGE),
     SocketCase("an end of a number", said(type="complete", id=1), closed=NO_MESSAGE),
     SocketCase("an end twice", begun(ENDLESS) + said(type="complete", id="a") * 2 + begun(PLAIN), answered()),
 ]

@@ -206,7 +206,8 @@ def _lifespan(
             tokens.note_uses(engine),
             share(rate, engine),
             forget_old_changes(engine, days=settings.change_retention),
-            _read_sources(reading, sources),
+            SourceWorker(reading, sources).run(),
+            Watcher(reading, sources).run(),
             _index_paths(settings),
         )
         workers = [asyncio.create_task(_once_started(state, each)) for each in work]
@@ -244,11 +245,6 @@ async def _index_paths(settings: Settings) -> None:
         await index_paths(engine, settings.indexed_paths)
     finally:
         await engine.dispose()
-
-
-async def _read_sources(engine: AsyncEngine, sources: Sources) -> None:
-    """Read declared sources until cancelled."""
-    await asyncio.gather(SourceWorker(engine, sources).run(), Watcher(engine, sources).run())
 
 
 async def _once_started(state: State, work: Coroutine[Any, Any, None]) -> None:

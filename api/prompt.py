@@ -51,6 +51,7 @@ class PromptHttp(HttpToolsProtocol):
         self._awaited = _Awaited.HEAD
         self._passed = 0  # bytes, since the last of a body, or the last end of a head or a body
         self._is_deaf = False
+        self._was_held_up = False  # by us, when the time was looked at last
         self._deadline: float | None = None  # by the loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._expect(self.read_timeout)
@@ -126,7 +127,8 @@ class PromptHttp(HttpToolsProtocol):
             return
         if self._deadline > self.loop.time():
             self._timer = self.loop.call_at(self._deadline, self._look)
-        elif self.pipeline:  # it is we who do not read, before earlier requests are answered
+        elif self.pipeline or self._was_held_up:  # we do not read before earlier requests are answered
+            self._was_held_up = bool(self.pipeline)
             self._expect(self.read_timeout)
         else:
             self._give_up(408)

@@ -52,7 +52,7 @@ async def register(graph: dict[str, str], name: str) -> None:
     }
     body = {"query": REGISTER, "variables": {"input": {"entity": entity}}}
     headers = {"Authorization": f"Bearer {graph['GRAPH_TOKEN']}"}
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         answer = await client.post(graph["GRAPH_URL"], json=body, headers=headers)
     assert answer.json()["data"] == {"entityRegister": {"entityRef": f"component:{NAMESPACE}/{name}"}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ async def catalog_url(postgres: str, template: str) -> AsyncIterator[str]:
 async def hostile(catalog_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hostile]:
     """The server, in a process of its own: its memory and its event loop are nobody else's."""
     command = [sys.executable, "-m", "tests.api.hostile.metered"]
-    environ = {"DATABASE_URL": catalog_url, "CATALOGRAPH_PORT": "0", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environ = {"DATABASE_URL": catalog_url, "CATALOGRAPH_PORT": "0", "PYTHONPATH": path}
     log = tmp_path_factory.mktemp("hostile") / "log"
     async with serving(command, environ, log) as server:
         yield Hostile(Address(server.port), log)

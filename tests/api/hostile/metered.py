@@ -6,6 +6,7 @@ It reads the environment, and says where it listens on standard error.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from pathlib import Path
 from time import process_time
@@ -52,6 +53,7 @@ class Metered:
             self._longest = max(self._longest, process_time() - before)
 
     async def _tell(self, send: Send) -> None:
+        gc.collect(1)  # what it left, not what waits for the collector; the old is too much to look at each time
         body = orjson.dumps({"stall": self._longest, "resident": _resident()})
         self._longest = 0.0
         length = b"%d" % len(body)

@@ -72,7 +72,7 @@ async def test_paths_that_double_are_not_walked(played: Played, case: Case) -> N
 
 
 async def test_the_whole_table_leaves_little_behind(played: Played) -> None:
-    assert played.grown < 20_000_000, played.grown
+    assert played.grown < 20_000_000
 
 
 @pytest.mark.usefixtures("played")

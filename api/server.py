@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 import sys
+from asyncio.transports import BaseTransport
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn, cast
@@ -14,6 +15,7 @@ from typing import Any, NoReturn, cast
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.loopback import is_loopback
@@ -22,6 +24,7 @@ from api.settings import Settings
 
 _NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
+_BITE = 4_096  # bytes of a websocket that are parsed at a time; of the smallest frames, 10 ms of work
 _FAREWELL = 2.0  # seconds for which a client may take nothing, once its connection is to end
 
 _log = structlog.get_logger("catalograph.server")
@@ -133,9 +136,52 @@ class _WebSocket(WebSocketsSansIOProtocol):
     """uvicorn's websocket; when the server stops, it is the application that closes it.
 
     The application is told by a `websocket.disconnect` with the code 1012, as ever, but may still send.
+
+    What comes is parsed in bites: a frame may have as few as six bytes, and 256 kB of such would keep others waiting
+    for half a second. It is parsed only as long as the client takes what it is sent, for every ping has a pong.
     """
 
+    def connection_made(self, transport: BaseTransport) -> None:
+        self._unread = b""
+        self._next_bite: asyncio.Handle | None = None
+        super().connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
+        if not self.handshake_initiated:  # its head comes whole
+            self._shake_hands(data)
+            return
+        self._unread += data
+        if self._next_bite is None:
+            self._bite()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread and self._next_bite is None:
+            self._bite()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self._unread:  # uvicorn may have gone on reading
+            self.transport.pause_reading()
+        return message
+
+    def _bite(self) -> None:
+        """Parse some of what came, and then let others have their turn."""
+        self._next_bite = None
+        if self.writable.is_set() and not self.transport.is_closing():
+            bite, self._unread = self._unread[:_BITE], self._unread[_BITE:]
+            super().data_received(bite)
+        if self.transport.is_closing():
+            self._unread = b""
+        elif not self._unread:
+            if not self.read_paused:
+                self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+            if self.writable.is_set():
+                self._next_bite = self.loop.call_soon(self._bite)
+
+    def _shake_hands(self, data: bytes) -> None:
         super().data_received(data)
         if not self.handshake_initiated:  # refused where uvicorn takes no notice: a line too long, or a body
             self.transport.write(b"".join(self.conn.data_to_send()) or _NO_HANDSHAKE)

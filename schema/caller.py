@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from db.rules.refs import Ref
 from db.rules.scopes import EVERYTHING, Scope
 
 ANONYMOUS = "anonymous"
+
+_IPV6 = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,8 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """Whose requests are counted together."""
-        return self.subject if self.subject != ANONYMOUS else f"{ANONYMOUS}:{self.address}"
+        """Whose requests are counted together; of somebody unknown, those from one address, or one network of IPv6."""
+        return self.subject if self.subject != ANONYMOUS else f"{ANONYMOUS}:{_network(self.address)}"
 
     @property
     def is_person(self) -> bool:
@@ -37,3 +40,12 @@ class Caller:
 
 ANYBODY = Caller(ANONYMOUS, EVERYTHING)
 """Whoever asks where nobody is asked who they are."""
+
+
+def _network(address: str) -> str:
+    """The address itself, but of IPv6 its /64: there a single customer has that many addresses."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((found, 64), strict=False)) if found.version == _IPV6 else address

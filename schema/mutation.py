@@ -4,6 +4,7 @@ A mutation is an object and a verb, with one input and a payload: what it did, o
 left to `api.workers`: the mutation writes a row that one of them takes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -150,9 +151,9 @@ async def _written(
     if (input.entity is None) == (input.yaml is None):
         return _refused(None, UserErrorCode.INVALID, "Give either `entity` or `yaml`.")
     if input.yaml is None:
-        reading = read_value(input.entity, kinds=REGISTERED.kinds)
+        reading = await asyncio.to_thread(read_value, input.entity, kinds=REGISTERED.kinds)
     else:
-        reading = read(input.yaml.encode(), include=_no_files, kinds=REGISTERED.kinds)
+        reading = await asyncio.to_thread(read, input.yaml.encode(), include=_no_files, kinds=REGISTERED.kinds)
     if reading.skipped:
         return _refused(None, UserErrorCode.INVALID, "A document of one of Kubernetes' own API groups is no entity.")
     if reading.documents > 1 or not (reading.rejected or reading.records):

@@ -142,6 +142,10 @@ def test_callers_do_not_spend_for_each_other(clock: Clock) -> None:
     rate.admit(here, 10_000)
     rate.admit(there, 100)
     assert [left(rate, caller) for caller in (ADA, BOB, here, there)] == [0, 99, 0, 99]
+    neighbours = [Caller("anonymous", address=f"2001:db8:0:1::{host}") for host in (1, 2)]
+    for caller in neighbours:
+        rate.admit(caller, 100)
+    assert [left(rate, caller) for caller in neighbours] == [98, 98]  # one customer has them all
 
 
 def test_without_a_limit_nothing_is_counted(clock: Clock) -> None:

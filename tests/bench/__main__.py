@@ -346,7 +346,6 @@ def _crowd_row(around: str, asked: crowding.Asked, alone: crowding.Asked) -> dic
         "ratio of p99": round(asked.percentile(99) / alone.percentile(99), 2),
         "server CPU %": round(100 * fmean(asked.server_cpu)),
         "crowd's CPU %": round(100 * fmean(asked.crowd_cpu or [0])),
-        "memory, MB": round(asked.resident_mb),
     }
 
 

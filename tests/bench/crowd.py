@@ -23,7 +23,6 @@ import orjson
 from websockets.asyncio.client import connect
 
 from tests.bench.landscape import Landscape
-from tests.bench.live import resident_mb
 from tests.bench.operations import FIVE
 from tests.bench.processes import Server, cpu_seconds, serving
 from tests.bench.queries import SERVE
@@ -55,7 +54,6 @@ class Asked:
     turns: list[list[float]] = field(default_factory=list)  # of each request, the milliseconds since it was due
     server_cpu: list[float] = field(default_factory=list)  # cores, in each turn
     crowd_cpu: list[float] = field(default_factory=list)
-    resident_mb: float = 0.0  # of the server, in the end
 
     def percentile(self, percent: int) -> float:
         """Of all turns, in milliseconds."""
@@ -114,7 +112,6 @@ async def _ask(
             tasks.create_task(ask(started + n / rate, next(mix)))
     asked.turns.append(latencies)
     asked.server_cpu.append((cpu_seconds(server.pid) - before) / (perf_counter() - started))
-    asked.resident_mb = resident_mb(server.pid)
 
 
 @asynccontextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +23,7 @@ from tests.api.hostile.socket_cases import (
     Message,
     SocketCase,
 )
-from tests.api.hostile.wire import Wire
+from tests.api.hostile.wire import Wire, framed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("hostile")]
 
@@ -134,6 +136,19 @@ async def test_a_hostile_handshake_opens_nothing(hostile: Hostile, handshake: Ha
         if handshake.closed:
             assert end(await wire.frame()) == handshake.closed
     assert await hostile.is_well()
+
+
+async def test_pings_of_a_client_that_never_reads_are_not_kept(hostile: Hostile) -> None:
+    before = (await hostile.meter()).resident
+    async with hostile.address.connected() as wire:
+        await opened(wire, PROTOCOL)
+        wire.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await wire.say(framed(Opcode.PING, b"x" * 125) * 400_000)
+        meter = await hostile.meter()
+    assert meter.resident - before < 10_000_000
+    assert meter.stall < 0.1
 
 
 async def test_the_whole_table_leaves_little_behind(played: Played) -> None:

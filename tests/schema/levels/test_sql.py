@@ -253,6 +253,8 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(tr
     values = {**drawers(core, sizes=(2, 100, 100)), **dict.fromkeys(CURSORS, lambda _: None)}
     style = replace(STYLE, introspection=0, careless_alias=0, arguments={**STYLE.arguments, "filter": 0.1})
     drawn = [Writer(core, seeded("rows", place), style, values).operation() for place in range(250)]
+    # A loader takes together what comes at the same time: of several lists, as Postgres happens to answer them.
+    drawn = [one for one in drawn if "mermaid" not in one.text]
     asked = [(trials.prepared(one), one.values(seeded(one.text), misfits=0)) for one in drawn]
     costs = []
     for families in (4, 8):

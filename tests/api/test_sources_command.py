@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 from click.testing import CliRunner, Result
 
 from api.operators import operator
 from api.sources_command import sources
-from db.engine import create_engine
 from tests.api.workers.declaring import look, sources_in, worker_of
-from tests.ingesting import ANN, Catalog, Tree, component
+from tests.ingesting import Catalog, Tree, component
 
 pytestmark = pytest.mark.anyio
 
 Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-async def catalog(database_url: str) -> AsyncIterator[Catalog]:
-    engine = create_engine(database_url)
-    yield Catalog(engine)
-    await engine.dispose()
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "tree")
-    tree.write("people.yaml", ANN)
-    return tree
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import os
 import pwd
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,6 @@ from click.testing import CliRunner, Result
 
 from api.operators import operator
 from api.token_command import token
-from db.engine import create_engine
 from db.rules.scopes import Scope
 from tests.ingesting import Catalog
 
@@ -25,13 +24,6 @@ pytestmark = pytest.mark.anyio
 Run = Callable[..., Awaitable[Result]]
 
 READ = ("--scope", "catalog:read")
-
-
-@pytest.fixture
-async def catalog(database_url: str) -> AsyncIterator[Catalog]:
-    engine = create_engine(database_url)
-    yield Catalog(engine)
-    await engine.dispose()
 
 
 @pytest.fixture

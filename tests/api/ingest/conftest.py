@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from db.engine import create_engine
-from tests.ingesting import ANN, Catalog, Tree
 from tests.pages import Site, serving
-
-
-@pytest.fixture
-async def catalog(database_url: str) -> AsyncIterator[Catalog]:
-    """An empty catalog."""
-    engine = create_engine(database_url)
-    yield Catalog(engine)
-    await engine.dispose()
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """A folder with only Ann in it, who owns what the tests declare."""
-    tree = Tree(tmp_path / "tree")
-    tree.write("people.yaml", ANN)
-    return tree
 
 
 @pytest.fixture

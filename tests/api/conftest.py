@@ -1,4 +1,4 @@
-"""Fixtures of the tests of what runs beside requests."""
+"""Fixtures of the tests of the process: a catalog, and a folder to fill it from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def catalog(database_url: str) -> AsyncIterator[Catalog]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """A folder with only Ann in it."""
+    """A folder with only Ann in it, who owns what the tests declare."""
     tree = Tree(Path(os.path.realpath(tmp_path)) / "tree")
     tree.write("people.yaml", ANN)
     return tree

@@ -6,6 +6,7 @@ uvicorn by itself waits for ever for the rest of a head or of a body, and keeps 
 from __future__ import annotations
 
 import asyncio
+import re
 from enum import Enum
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -20,6 +21,16 @@ _TOLD = {
     408: b"The request did not come in time.\n",
     431: b"The head of the request may have %d bytes.\n" % HEAD_LIMIT,
 }
+
+
+# Java's own client asks each server for HTTP/2 in this way, which RFC 9113 has dropped, and goes on in HTTP/1.1 with
+# one that takes no notice. The parser would take notice, and give up the body.
+_HTTP2 = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
+
+
+def _without_http2(data: bytes) -> bytes:
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _HTTP2.sub(b"", head + end, count=1) + rest
 
 
 class _Awaited(Enum):
@@ -76,6 +87,8 @@ class PromptHttp(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         if self._awaited is _Awaited.REQUEST:  # an empty line is the beginning of one
             self._awaited = _Awaited.HEAD
+        if self._awaited is _Awaited.HEAD and b"h2c" in data:
+            data = _without_http2(data)
         self._passed += len(data)
         super().data_received(data)
         if self._is_deaf or self.transport.is_closing():

@@ -327,6 +327,14 @@ async def test_another_protocol_is_not_spoken(server: Serving) -> None:
         assert in_time(client)
 
 
+async def test_a_body_is_not_lost_where_the_client_would_rather_speak_http_2(server: Serving) -> None:
+    async with connected(server) as client:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+        body = b"\r\nUpgrade: h2c\r\n"  # which is left as it is
+        await client.say(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await client.until(b"hello 16")
+
+
 async def test_a_socket_may_be_silent_for_longer(server: Serving) -> None:
     async with connect(f"ws://{server.address}/socket") as socket:
         await asyncio.sleep(TIME * 1.5)

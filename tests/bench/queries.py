@@ -107,7 +107,9 @@ class Rivals:
     async def _turn(self, server: Server, bodies: list[str], concurrency: int, seconds: float) -> _Turn:
         pids = server.pid, self.postmaster
         before = [cpu_seconds(pid) for pid in pids]
-        made = await self.client.carry_out(Order("127.0.0.1", server.port, bodies, concurrency, seconds, server.headers))
+        made = await self.client.carry_out(
+            Order("127.0.0.1", server.port, bodies, concurrency, seconds, server.headers)
+        )
         cpu = [(cpu_seconds(pid) - earlier) for pid, earlier in zip(pids, before, strict=True)]
         return _Turn(made, *(one * 1000 / len(made.latencies) for one in cpu))
 

@@ -44,8 +44,9 @@ from api.workers.watching import Watcher
 from db import revisions
 from db.engine import check_server, failure_of
 from db.reading import Reads
+from db.rules.scopes import EVERYTHING
 from schema.build import create_schema
-from schema.caller import ANONYMOUS, ANYBODY, Caller
+from schema.caller import ANONYMOUS, Caller
 from schema.context import Context, Writes
 
 _log = structlog.get_logger("catalograph.app")
@@ -87,10 +88,10 @@ def create_app(
 
     It starts without that database too, answers UNAVAILABLE meanwhile, and goes on trying. `on_start` runs once,
     after the revisions; a database that is there delays the start until it is done. `guest` is who asks without a
-    token, where that is not what the settings say. With `local` it answers only to names of this machine, unless it
-    asks who calls. Raises DocumentsError.
+    token, where that is not what the settings say. With `local` it answers only to names of this machine, if
+    others cannot reach it and somebody may ask without a token. Raises DocumentsError.
     """
-    rate = RateLimit(settings.rate_limit if settings.asks_who or not is_loopback(settings.host) else 0)
+    rate = RateLimit(0 if is_loopback(settings.host) and settings.guest_scopes == EVERYTHING else settings.rate_limit)
     operations = _operations(settings, schema or create_schema(), rate.admit)
     endpoint = GraphQLEndpoint(operations, _make_context, settings, _who, allowance=rate.headers)
     graph = Route("/graphql", endpoint)
@@ -99,7 +100,7 @@ def create_app(
         routes=[Route("/", _to_explorer, methods=["GET"]), graph, socket, *graphiql_routes(), *health_routes()],
         middleware=[
             Middleware(RequestLog),
-            *([Middleware(OwnNamesOnly)] if local and not settings.asks_who else []),
+            *([Middleware(OwnNamesOnly)] if local and is_loopback(settings.host) and settings.guest_scopes else []),
             *_cors(settings),
             Middleware(_Shortcut, graph),
         ],
@@ -163,9 +164,7 @@ def _operations(settings: Settings, schema: strawberry.Schema, admit: Admit) -> 
 
 def _guest(settings: Settings) -> Caller | None:
     """Who asks without a token; None where that is not allowed."""
-    if not settings.asks_who:
-        return ANYBODY
-    return Caller(ANONYMOUS, settings.anonymous_scopes) if settings.anonymous_scopes else None
+    return Caller(ANONYMOUS, settings.guest_scopes) if settings.guest_scopes else None
 
 
 async def _who(scope: Scope) -> Caller:

@@ -19,8 +19,7 @@ from api.app import Startup, create_app
 from api.database import database, engine_of, in_plain_words
 from api.ingest.files import FileSource
 from api.ingest.run import ingest
-from api.loopback import is_loopback
-from api.server import Listener, ListenError, listen
+from api.server import Listener, ListenError, is_open, listen
 from api.server import serve as run_server
 from api.settings import Settings
 from api.sources import sources_of
@@ -108,8 +107,8 @@ def _settings(host: str | None = None, port: str | None = None, sources: str | N
 
 def _listener(settings: Settings, *, insecure: bool) -> Listener:
     listener = listen(settings, insecure=insecure)
-    if not (settings.asks_who or is_loopback(settings.host)):
-        _log.warning("anybody who reaches this address may read the catalog", host=settings.host)
+    if is_open(settings):
+        _log.warning("anybody who reaches this address may read and change the catalog", host=settings.host)
     return listener
 
 

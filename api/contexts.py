@@ -8,10 +8,10 @@ from typing import Protocol
 
 from starlette.types import Scope
 
-from schema.caller import ANYBODY, Caller
+from schema.caller import Caller
 
 
-class Counting(Protocol):
+class RequestContext(Protocol):
     """A context, as far as the endpoints read it."""
 
     @property
@@ -24,14 +24,9 @@ class Counting(Protocol):
 
 
 # A context for something that runs for a request and its caller, for as long as it runs.
-MakeContext = Callable[[Scope, Caller], AbstractContextManager[Counting]]
+MakeContext = Callable[[Scope, Caller], AbstractContextManager[RequestContext]]
 # Who sends a request, or has opened a socket. Raises Unauthenticated, or what keeps us from knowing.
 Who = Callable[[Scope], Awaitable[Caller]]
-
-
-async def anybody(_scope: Scope) -> Caller:
-    """Nobody is asked who they are."""
-    return ANYBODY
 
 
 class Contexts:
@@ -45,7 +40,7 @@ class Contexts:
         self.statements = 0  # of all that have been left
 
     @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[Counting]:
+    async def fresh(self) -> AsyncIterator[RequestContext]:
         """A new one. Raises Unauthenticated, or what keeps us from knowing who is asking."""
         with self._make(self._scope, await self._who(self._scope)) as context:
             try:

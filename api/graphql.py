@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import media_types
 from api.answers import Body, refusal, told
-from api.contexts import Contexts, Counting, MakeContext, Who, anybody
+from api.contexts import Contexts, MakeContext, RequestContext, Who
 from api.graphiql import graphiql_page
 from api.log import request_id
 from api.operation import Operations, Ready
@@ -74,7 +74,7 @@ class GraphQLEndpoint:
         operations: Operations,
         make_context: MakeContext,
         settings: Settings,
-        who: Who = anybody,
+        who: Who,
         *,
         allowance: Allowance = _unlimited,
     ) -> None:
@@ -92,7 +92,7 @@ class GraphQLEndpoint:
         try:
             answer = await self._respond(scope, receive)
             if isinstance(answer, Answer):
-                status, headers, body, _ = answer
+                status, headers, body, _ = _for_caches(scope, answer) if scope["method"] == "GET" else answer
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
             else:
@@ -118,8 +118,6 @@ class GraphQLEndpoint:
             with self._make_context(scope, caller) as context:
                 running = operation.run(parameters.variables, context)
                 answer = await self._answer(running, context, scope, receive, media_type)
-            if scope["method"] == "GET" and answer.is_whole:
-                answer = _for_caches(answer, headers.get(b"if-none-match", b""))
             allowance = self._allowance(caller)
             return answer._replace(headers=(*answer.headers, *allowance)) if allowance else answer
         except ClientDisconnect:
@@ -134,7 +132,12 @@ class GraphQLEndpoint:
         )
 
     async def _answer(
-        self, running: Awaitable[ExecutionResult], context: Counting, scope: Scope, receive: Receive, media_type: str
+        self,
+        running: Awaitable[ExecutionResult],
+        context: RequestContext,
+        scope: Scope,
+        receive: Receive,
+        media_type: str,
     ) -> Answer:
         try:
             result = await while_wanted(running, receive, self._settings.operation_timeout)
@@ -214,14 +217,24 @@ def _encoded(body: Body, media_type: str, failure: CatalogError | None = None) -
     return Answer(failure.status, (*headers, *more), payload)
 
 
-def _for_caches(answer: Answer, known: bytes) -> Answer:
-    """An answer that the caller's own cache may keep if it asks anew each time; 304 if it is among the `known` ones.
+def _for_caches(scope: Scope, answer: Answer) -> Answer:
+    """An answer that the caller's own cache may keep if it asks anew each time; 304 if the caller has it.
 
-    `known` is an If-None-Match header. RFC 9110 compares tags weakly there: a proxy that compresses puts `W/` before.
+    One with errors is kept nowhere. RFC 9110 compares tags weakly: a proxy that compresses puts `W/` before.
     """
+    if not answer.is_whole:
+        return answer if answer.headers is HEADERS else _with(answer, (b"cache-control", b"no-store"))
+    known = next((value for name, value in scope["headers"] if name == b"if-none-match"), b"")
     tag = b'"%b"' % sha256(answer.body).hexdigest().encode()
-    own = ((b"etag", tag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization"))
+    kept = _with(answer, (b"etag", tag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization"))
     if known == b"*" or tag in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
-        return Answer(HTTPStatus.NOT_MODIFIED, own, b"")
-    headers = (header for header in answer.headers if header[0] != b"vary")
-    return answer._replace(headers=(*headers, *own))
+        about_the_body = (b"content-type", b"content-length")
+        headers = tuple(header for header in kept.headers if header[0] not in about_the_body)
+        return Answer(HTTPStatus.NOT_MODIFIED, headers, b"")
+    return kept
+
+
+def _with(answer: Answer, *own: tuple[bytes, bytes]) -> Answer:
+    """The answer with these headers instead of its own of the same names."""
+    names = {name for name, _ in own}
+    return answer._replace(headers=(*(header for header in answer.headers if header[0] not in names), *own))

@@ -9,9 +9,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _REFUSED = (
-    "This server asks nobody who they are, so it answers only to names of its own machine, such as localhost: behind "
+    "This server answers without a token, so it answers only to names of its own machine, such as localhost: behind "
     "any other name may be a web page that reads the catalog from its visitors' browsers. If this is your own name "
-    "for it, start the server with --insecure, or have callers say who they are.\n"
+    "for it, start the server with --insecure, or let nobody ask without a token (CATALOGRAPH_ANONYMOUS_SCOPES=none).\n"
 )
 
 

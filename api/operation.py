@@ -28,10 +28,10 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from api.contexts import Counting
+from api.contexts import RequestContext
 from api.documents import Documents
 from api.request_parameters import Parameters
-from api.settings import Settings
+from api.settings import COST_OF_A_POINT, Settings
 from api.wanted import in_time
 from db.engine import failure_of
 from schema.access import NO_INTROSPECTION, rules_of
@@ -74,7 +74,7 @@ _ABORTED = GraphQLError("The document repeats fields so often that it takes too 
 
 
 # Makes a context, for as long as something runs in it.
-Fresh = Callable[[], AbstractAsyncContextManager[Counting]]
+Fresh = Callable[[], AbstractAsyncContextManager[RequestContext]]
 # Lets somebody have an operation of this cost, or raises what they are told instead.
 Admit = Callable[[Caller, int], None]
 
@@ -133,7 +133,7 @@ class Ready:
         """Query, mutation or subscription."""
         return self.operation.definition.operation
 
-    async def run(self, given: dict[str, Any], context: Counting) -> ExecutionResult:
+    async def run(self, given: dict[str, Any], context: RequestContext) -> ExecutionResult:
         """The answer, with its cost. Raises VariablesRefused, CostLimit, Forbidden, and what `admit` does."""
         variables, cost = self._admitted(given, context.caller)
         return await self._run(variables, cost, context)
@@ -172,6 +172,8 @@ class Ready:
                     raise
             else:
                 if not any(map(_is_outage, answer.errors or ())):
+                    if cost >= COST_OF_A_POINT:  # cheap events are free
+                        self.admit(own.caller, cost - cost % COST_OF_A_POINT)
                     return answer
             await asyncio.sleep(_RETRY)
 

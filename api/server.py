@@ -21,6 +21,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from api.loopback import is_loopback
 from api.prompt import PromptHttp
 from api.settings import Settings
+from db.rules.scopes import READING
 
 _NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -45,10 +46,10 @@ class Listener:
 def listen(settings: Settings, *, insecure: bool) -> Listener:
     """Take the port now, before anything slow, so that a mistake is told at once. Raises ListenError."""
     host, port = settings.host, settings.port
-    if not (insecure or settings.asks_who or is_loopback(host)):
+    if not insecure and is_open(settings):
         raise ListenError(
-            f"Nothing asks who is calling, so {host} is not listened on: anybody there could read the catalog. "
-            "Have callers say who they are, or add --insecure if that is what you want."
+            f"Callers need no token to write, so {host} is not listened on: anybody there could change the catalog. "
+            "Have them say who they are (docs/authentication.md), or add --insecure if that is what you want."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -58,6 +59,11 @@ def listen(settings: Settings, *, insecure: bool) -> Listener:
         hint = "; --port takes another" if port else ""
         raise ListenError(f"Cannot listen on {host} port {port}: {reason}{hint}") from None
     return Listener(taken, f"http://{_spelled(host)}:{taken.getsockname()[1]}")
+
+
+def is_open(settings: Settings) -> bool:
+    """Whether others than this machine may do more than read, without a token."""
+    return not (settings.guest_scopes <= READING or is_loopback(settings.host))
 
 
 def serve(app: ASGIApp, listener: Listener, settings: Settings) -> None:

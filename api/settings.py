@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from db.engine import connection_url
 from db.rules.pointers import Pointer
-from db.rules.scopes import Scope, scopes_of
+from db.rules.scopes import EVERYTHING, Scope, scopes_of
 
 PREFIX = "CATALOGRAPH_"
 COST_OF_A_POINT = 100  # what a caller has in an hour is counted in points
@@ -354,9 +354,11 @@ class Settings(BaseModel):
     )
 
     @property
-    def asks_who(self) -> bool:
-        """Whether callers are asked who they are."""
-        return self.anonymous_scopes is not None or self.oidc_issuer is not None
+    def guest_scopes(self) -> frozenset[Scope]:
+        """What may be done without a token: everything, as long as callers are not asked who they are."""
+        if self.anonymous_scopes is not None:
+            return scopes_of(self.anonymous_scopes)
+        return EVERYTHING if self.oidc_issuer is None else frozenset()
 
     @property
     def documents_mode(self) -> Literal["off", "prefer", "required"]:

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from api.answers import refusal, told
-from api.contexts import Contexts, MakeContext, Who, anybody
+from api.contexts import Contexts, MakeContext, Who
 from api.log import request_id
 from api.operation import Operations
 from api.request_parameters import Parameters, checked, decoded, refuse_nul
@@ -61,9 +61,7 @@ _log = structlog.get_logger("catalograph.socket")
 class GraphQLSocket:
     """An ASGI app that answers GraphQL operations on websockets. What it is made of is as for GraphQLEndpoint."""
 
-    def __init__(
-        self, operations: Operations, make_context: MakeContext, settings: Settings, who: Who = anybody
-    ) -> None:
+    def __init__(self, operations: Operations, make_context: MakeContext, settings: Settings, who: Who) -> None:
         self._operations = operations
         self._make_context = make_context
         self._settings = settings
@@ -236,6 +234,7 @@ class _Connection:
         except WebSocketDisconnect:
             return  # which the reader is told too
         finally:
+            log["caller"] = self._fields.get("caller")
             _log.info("operation", **log, end=end, ms=round((perf_counter() - started) * 1000, 1))
 
     async def _answer(self, name: str, parameters: Parameters, log: dict[str, Any]) -> dict[str, Any]:

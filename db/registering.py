@@ -28,7 +28,7 @@ REGISTERED = Source(name=RESERVED, type="api", trusted=True, kinds=UNTRUSTED)
 class NotWrittenError(Exception):
     """A write that was refused, and why; nothing of it was written."""
 
-    def __init__(self, code: Literal["CONFLICT", "NOT_FOUND"], message: str) -> None:
+    def __init__(self, code: Literal["CONFLICT", "FORBIDDEN", "NOT_FOUND"], message: str) -> None:
         super().__init__(message)
         self.code = code
 

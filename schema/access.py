@@ -30,6 +30,7 @@ from strawberry.types.unset import UNSET
 from db.rules.scopes import Scope
 from schema.caller import ANONYMOUS, Caller
 from schema.errors import Forbidden, IntrospectionDisabled
+from schema.inputs import graphql_name
 from schema.tally import Selections
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class RequiresScope:
 
 
 def requires(scope: Scope, field: Any, *, or_owner: bool = False) -> Any:
-    """A field of a type, with the scope that it needs. With `or_owner` its function asks `Context.allow`."""
+    """A field of a type, with the scope that it needs. With `or_owner` its function asks `Context.may`."""
     # What is unset is not printed.
     field.directives = [*field.directives, RequiresScope(scope=scope, or_owner=or_owner or cast("bool", UNSET))]
     return field
@@ -83,13 +84,13 @@ class Rule(NamedTuple):
     of_introspection: bool = False
 
     def allows(self, caller: Caller) -> bool:
-        """Whether the caller may use the field; one that may own things is let in, and the field looks closer.
+        """Whether the caller may use the field; one who acts as an owner is let in, and the field looks closer.
 
         Nobody introspects without a name, even where everybody may do everything.
         """
         if self.of_introspection and caller.subject == ANONYMOUS:
             return False
-        return self.scope in caller.scopes or (self.or_owner and caller.is_person)
+        return self.scope in caller.scopes or (self.or_owner and caller.acts_as_owner)
 
     def refusal(self, node: Ruled) -> Forbidden | IntrospectionDisabled:
         """What a caller is told that may not use the field."""
@@ -124,7 +125,10 @@ def _rules(schema: strawberry.Schema) -> Iterator[tuple[str, Rule]]:
             for argument in getattr(definition, "arguments", ()):
                 for directive in argument.directives:
                     if isinstance(directive, RequiresScope):
-                        yield f"{type_.name}.{name}({argument.python_name}:)", Rule(Scope(directive.scope))
+                        yield (
+                            f"{type_.name}.{name}({graphql_name(argument.python_name)}:)",
+                            Rule(Scope(directive.scope)),
+                        )
 
 
 def needed(root: Selections, rules: Rules) -> frozenset[Rule]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from db.rules.refs import Ref
-from db.rules.scopes import EVERYTHING, Scope
+from db.rules.scopes import Scope
 
 ANONYMOUS = "anonymous"
-
-_IPV6 = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +17,15 @@ class Caller:
 
     `subject` is who it is in the log of changes: `token:ci`, `oidc:ada@example.com` or `anonymous`. A person is a User
     of the catalog, named by `user` or by an address that was verified, `email`; it may be that there is none.
+    `acts_as_owner` says whether to own something counts as a right: for people who have signed in it does, and a token
+    that somebody made for a purpose is bound by its scopes.
     """
 
     subject: str
     scopes: frozenset[Scope] = frozenset()
     user: Ref | None = None
     email: str | None = None
+    acts_as_owner: bool = False
     address: str = ""  # of somebody unknown: where they ask from
 
     @property
@@ -38,14 +39,12 @@ class Caller:
         return self.user is not None or self.email is not None
 
 
-ANYBODY = Caller(ANONYMOUS, EVERYTHING)
-"""Whoever asks where nobody is asked who they are."""
-
-
 def _network(address: str) -> str:
     """The address itself, but of IPv6 its /64: there a single customer has that many addresses."""
     try:
         found = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((found, 64), strict=False)) if found.version == _IPV6 else address
+    if isinstance(found, IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))

@@ -35,7 +35,7 @@ def stream(function: Callable[..., AsyncIterator[Any]], description: str, *, arg
 def write(function: Callable[..., Awaitable[Any]], description: str, *, scope: Scope, or_owner: bool = False) -> Any:
     """A field of the mutation root: `function` does what `input` says, and gives the payload.
 
-    Callers need the scope; with `or_owner` those without are let in, and `function` has to ask `Context.allow`.
+    Callers need the scope; with `or_owner` those without are let in, and `function` has to ask `Context.may`.
     """
     field = CallField(function, description, arguments={"input": "What to do."})
     return requires(scope, field, or_owner=or_owner)

@@ -10,7 +10,7 @@ import re
 from enum import Enum
 
 from schema.errors import BadUserInput
-from schema.opaque import opened, sealed
+from schema.opaque import packed, unpacked
 
 _POSITION = re.compile(r"[0-9]{1,18}")
 
@@ -26,13 +26,13 @@ class Sort(Enum):
 
 def encode(sort: Sort, key: str) -> str:
     """The id of the thing with this key."""
-    return sealed(f"{sort.value}{key}".encode())
+    return packed(f"{sort.value}{key}".encode())
 
 
 def decode(node_id: str) -> tuple[Sort, str]:
     """The sort and key in an id; `BadUserInput` if it is none of ours."""
     try:
-        text = opened(node_id).decode()
+        text = unpacked(node_id).decode()
         if "\0" in text:
             raise ValueError("no key holds a NUL")  # noqa: TRY301 - all that is wrong is answered below
         sort, key = Sort(text[:1]), text[1:]

@@ -1,4 +1,7 @@
-"""The limits of a document, checked before anything of it runs. `schema.tally` says how things are counted."""
+"""The limits of a document, and who may ask it, checked before anything of it runs.
+
+`schema.tally` says how things are counted, `schema.access` which fields need which scope.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,6 @@ from schema.tally import LIST_SIZE, Counting, Part, Selections, Tally
 # The introspection of GraphiQL and of code generators is 14 levels deep and costs 16,424, whatever the schema is.
 INTROSPECTION_DEPTH = 20
 INTROSPECTION_COST = 30_000
-
-NO_RULES: Rules = {}
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def weigh(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     limits: Limits,
-    rules: Rules = NO_RULES,
+    rules: Rules,
 ) -> Weight:
     """Check the limits that do not depend on variables, and prepare the one that does, and what callers need.
 

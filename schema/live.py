@@ -15,7 +15,7 @@ import orjson
 from db.changes import Page
 from db.rules.refs import Ref
 from schema.errors import BadUserInput
-from schema.opaque import opened, sealed
+from schema.opaque import packed, unpacked
 
 
 class Live(Protocol):
@@ -50,13 +50,13 @@ class Place:
     def cursor(self) -> str:
         """The place as clients have it: opaque."""
         payload = {"catalog": self.position} | ({} if self.present is None else {"present": self.present})
-        return sealed(orjson.dumps(payload))
+        return packed(orjson.dumps(payload))
 
     @classmethod
     def of(cls, cursor: str) -> Place:
         """The place of a cursor. Raises `BadUserInput`."""
         try:
-            payload = orjson.loads(opened(cursor))
+            payload = orjson.loads(unpacked(cursor))
             place = cls(payload.pop("catalog"), payload.pop("present", None))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise _not_a_cursor(cursor) from error

@@ -129,7 +129,7 @@ async def _entity_register(context: Context, *, input: EntityRegisterInput) -> E
 
 async def _entity_update(context: Context, *, input: EntityUpdateInput) -> EntityPayload:
     async def write(record: Record) -> None:
-        await context.allow(Scope.CATALOG_WRITE, "entityUpdate", owner_of=Ref.parse(record.ref))
+        await _check_owner(context, Ref.parse(record.ref))
         by = context.caller.subject
         await registering.update(context.writes.engine, record, expected_etag=input.expected_etag, by=by)
 
@@ -138,11 +138,17 @@ async def _entity_update(context: Context, *, input: EntityUpdateInput) -> Entit
 
 async def _entity_unregister(context: Context, *, input: EntityUnregisterInput) -> EntityPayload:
     async def write() -> None:
-        await context.allow(Scope.CATALOG_WRITE, "entityUnregister", owner_of=input.ref)
+        await _check_owner(context, input.ref)
         by, etag = context.caller.subject, input.expected_etag
         await registering.unregister(context.writes.engine, input.ref, expected_etag=etag, by=by)
 
     return await _outcome(context, str(input.ref), write())
+
+
+async def _check_owner(context: Context, ref: Ref) -> None:
+    if not await context.may(Scope.CATALOG_WRITE, owner_of=ref):
+        message = f"You do not own {ref}, and to write what others own takes the scope {Scope.CATALOG_WRITE}."
+        raise NotWrittenError("FORBIDDEN", message)
 
 
 async def _written(

@@ -17,7 +17,7 @@ import orjson
 
 from db.queries.keyset import Key, Place
 from schema.errors import BadUserInput
-from schema.opaque import opened, sealed
+from schema.opaque import packed, unpacked
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
@@ -39,7 +39,7 @@ class PageRequest:
     def cursor(self, place: Iterable[Any]) -> str:
         """The cursor of a row: its values of the keys."""
         payload = orjson.dumps([self.fingerprint, *place], option=orjson.OPT_PASSTHROUGH_DATETIME, default=_written)
-        return sealed(payload)
+        return packed(payload)
 
 
 def page_request(keys: tuple[Key, ...], asked: Mapping[str, Any], *, fingerprint: str) -> PageRequest:
@@ -67,7 +67,7 @@ def page_request(keys: tuple[Key, ...], asked: Mapping[str, Any], *, fingerprint
 
 def _place(cursor: str, fingerprint: str, keys: Sequence[Key]) -> Place:
     try:
-        found, *place = orjson.loads(opened(cursor))
+        found, *place = orjson.loads(unpacked(cursor))
         place = [_read(value) for value in place]
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadUserInput(f"{cursor[:80]!r} is not a cursor. A cursor comes from `edges` or `pageInfo`.") from error

@@ -71,6 +71,6 @@ def _said(payload: Mapping[str, Any]) -> str | None:
     for fields in (payload, payload.get("headers")):
         if isinstance(fields, dict):
             for name, value in fields.items():
-                if name.lower() == "authorization" and isinstance(value, str):
-                    return value
+                if name.lower() == "authorization" and value is not None:
+                    return str(value)
     return None

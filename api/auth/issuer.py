@@ -112,34 +112,37 @@ def issuer_of(settings: Settings) -> Issuer | None:
 
 def caller_of(claims: Claims, trust: Trust) -> Caller:
     """Who the claims of a verified token speak of. Raises Unauthenticated when they name nobody."""
-    name = _email(claims) if trust.user_claim == _EMAIL else _name(_claim(claims, trust.user_claim))
-    subject = name or _name(claims.get("sub"))
-    if subject is None:
-        raise Unauthenticated("The token does not say whose it is")
     is_email = trust.user_claim == _EMAIL
+    name = _email(claims) if is_email else _name(_claim(claims, trust.user_claim))
+    identity = _name(claims.get("sub"))
+    if name is None and identity is None:
+        raise Unauthenticated("The token does not say whose it is")
     return Caller(
-        f"oidc:{subject}",
+        f"oidc:{name}" if name else f"oidc-sub:{identity}",  # what one may be called, another one may be
         trust.scopes | scopes_of(_words(_claim(claims, trust.scope_claim))),
         user=None if is_email or name is None else _user(name),
         email=name if is_email else None,
+        acts_as_owner=True,
     )
 
 
 def _email(claims: Claims) -> str | None:
-    """The address, in lower case; none that somebody only says is theirs. Some providers say so with a text."""
+    """The address, in lower case; none that somebody only says is theirs. Some providers say so with a text.
+
+    Other letters than those of ASCII are not taken: in lower case, some of them are.
+    """
     if claims.get("email_verified") in (False, "false"):
         return None
     address = _name(claims.get(_EMAIL))
-    return address and address.lower()
+    return address.lower() if address and address.isascii() else None
 
 
 def _user(name: str) -> Ref | None:
-    """The User that a name, or a ref, means; None for what can be none."""
+    """The User of that name; None for what can be none. A ref is no name: people may choose theirs."""
     try:
-        ref = Ref.parse(name, kind="user")
+        return None if {":", "/"} & set(name) else Ref.parse(name, kind="user")
     except RefError:
         return None
-    return ref if ref.kind == "user" else None
 
 
 def _name(value: object) -> str | None:

@@ -24,6 +24,7 @@ from db.tokens import Known
 from schema.caller import Caller
 from schema.errors import Unauthenticated, unavailable
 
+_AT_ONCE = 2  # statements that look for tokens; whoever makes tokens up waits for others who do
 _NOTED = 10.0  # seconds between two notes of which tokens were used meanwhile
 _PATIENCE = 2.0  # seconds for such a note; also what it adds to a stop, at most
 
@@ -51,6 +52,7 @@ class ApiTokens:
         self._kept: dict[bytes, Kept] = {}  # by digest; of tokens that exist only, so that junk does not fill it
         self._kept_after: int | None = None  # so many revocations; None: nothing is kept
         self._used: dict[int, datetime] = {}  # by id, of what is not noted yet
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def caller(self, token: str) -> Caller:
         """Whose token it is. Raises Unauthenticated, or Unavailable."""
@@ -83,7 +85,8 @@ class ApiTokens:
     async def _look_up(self, digest: bytes) -> Kept:
         revocations = self._revocations()
         try:
-            known = await tokens.find(self._reads.fetch, digest)
+            async with self._turns:
+                known = await tokens.find(self._reads.fetch, digest)
         except Exception as error:
             if failure_of(error) is None:
                 raise

@@ -21,6 +21,7 @@ class Scope(StrEnum):
 
 
 EVERYTHING = frozenset(Scope)
+READING = frozenset({Scope.CATALOG_READ, Scope.CLUSTERS_READ})
 
 
 def scopes_of(words: Iterable[str]) -> frozenset[Scope]:

@@ -5,6 +5,8 @@ from typing import Self
 
 import strawberry
 
+from db.rules.scopes import Scope
+from schema.access import requires
 from schema.scalars import EntityRef
 from schema.types.entity import Entity
 from schema.types.source import Source
@@ -17,6 +19,7 @@ class UserErrorCode(Enum):
 
     INVALID = strawberry.enum_value("INVALID", description="A value is not allowed.")
     NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="There is no such thing.")
+    FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The caller may not do that to it.")
     CONFLICT = strawberry.enum_value("CONFLICT", description="It is not in a state in which this can be done.")
 
 
@@ -34,7 +37,9 @@ class EntityPayload:
     """An entity, or why nothing was done."""
 
     entity_ref: EntityRef | None = strawberry.field(description="The entity that was written, or was to be, if known.")
-    entity: Entity | None = strawberry.field(description="The entity as it is now; null where it is not there.")
+    entity: Entity | None = requires(
+        Scope.CATALOG_READ, strawberry.field(description="The entity as it is now; null where it is not there.")
+    )
     user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")
 
 
@@ -42,7 +47,9 @@ class EntityPayload:
 class SourcePayload:
     """A source, or why nothing was done."""
 
-    source: Source | None = strawberry.field(description="The source as it is now; null where nothing was done.")
+    source: Source | None = requires(
+        Scope.CATALOG_READ, strawberry.field(description="The source as it is now; null where nothing was done.")
+    )
     user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")
 
     @classmethod

@@ -24,9 +24,10 @@ from api.operation import Operations
 from api.server import _Server, listen, uvicorn_config
 from api.settings import Settings
 from api.websocket import GraphQLSocket
-from schema.caller import ANYBODY, Caller
+from schema.caller import Caller
 from schema.errors import BadUserInput
 from schema.limits import Limits
+from tests.callers import ANYBODY, anybody
 from tests.postgres import connected
 
 SECRET = "postgresql://catalog:hunter2@db/catalog"
@@ -178,7 +179,7 @@ def streaming_app(stage: Stage, settings: Settings) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         yield {"stopping": asyncio.Event()}
 
-    parts = Operations(SCHEMA, Limits()), context, settings
+    parts = Operations(SCHEMA, Limits()), context, settings, anybody
     routes = [Route("/graphql", GraphQLEndpoint(*parts)), WebSocketRoute("/graphql", GraphQLSocket(*parts))]
     return Starlette(routes=[*routes, *graphiql_routes()], middleware=[Middleware(RequestLog)], lifespan=lifespan)
 

@@ -116,7 +116,7 @@ def test_a_wrong_setting_is_one_line() -> None:
 def test_other_addresses_than_loopback_need_a_word() -> None:
     status, _, errors = run("serve", "--host", EVERYWHERE, "--port", "0", DATABASE_URL="postgresql://127.0.0.1:1/x")
     assert status == 1
-    assert errors.startswith("Error: Nothing asks who is calling, so 0.0.0.0 is not listened on")
+    assert errors.startswith("Error: Callers need no token to write, so 0.0.0.0 is not listened on")
     assert "--insecure" in errors
 
 

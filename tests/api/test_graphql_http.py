@@ -27,9 +27,9 @@ from api.operation import Operations, Ready
 from api.request_parameters import JSON
 from api.server import listen, uvicorn_config
 from api.settings import Settings
-from schema.caller import ANYBODY
 from schema.errors import BadUserInput
 from schema.limits import Limits
+from tests.callers import ANYBODY, anybody
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +101,7 @@ def waiting() -> Waiting:
 
 def app(waiting: Waiting, operations: Operations | None = None, **settings: Any) -> Starlette:
     operations = operations or Operations(SCHEMA, Limits())
-    endpoint = GraphQLEndpoint(operations, lambda _scope, _caller: nullcontext(waiting), Settings(**settings))
+    endpoint = GraphQLEndpoint(operations, lambda _scope, _caller: nullcontext(waiting), Settings(**settings), anybody)
     return Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
 
 
@@ -363,7 +363,7 @@ async def test_a_context_that_cannot_be_made_is_masked_too(log: Log) -> None:
     def fails(_scope: object, _caller: object) -> AbstractContextManager[Waiting]:
         raise RuntimeError("secret")
 
-    endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), fails, Settings())
+    endpoint = GraphQLEndpoint(Operations(SCHEMA, Limits()), fails, Settings(), anybody)
     broken = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(RequestLog)])
     async with connected(broken) as client:
         response = await ask(client, "{ hello }", JSON)

@@ -72,18 +72,33 @@ async def test_sockets_are_refused_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "scopes", "checked"), [(True, None, True), (False, None, False), (True, "catalog:read", False)]
+    ("local", "host", "scopes", "checked"),
+    [
+        (True, "127.0.0.1", None, True),
+        (True, "127.0.0.1", "catalog:read", True),
+        (True, "127.0.0.1", "none", False),
+        (True, EVERYWHERE, "catalog:read", False),
+        (False, "127.0.0.1", None, False),
+    ],
 )
-def test_names_are_checked_where_nobody_is_asked_who_they_are(
-    *, local: bool, scopes: str | None, checked: bool
+def test_names_are_checked_where_somebody_may_ask_without_a_token_and_only_from_here(
+    *, local: bool, host: str, scopes: str | None, checked: bool
 ) -> None:
-    app = create_app(Settings.model_validate({"anonymous_scopes": scopes}), schema=SCHEMA, local=local)
+    settings = Settings.model_validate({"host": host, "anonymous_scopes": scopes})
+    app = create_app(settings, schema=SCHEMA, local=local)
     middleware: list[Any] = [each.cls for each in app.user_middleware]
     assert (OwnNamesOnly in middleware) is checked
 
 
-def test_who_asks_for_tokens_may_listen_anywhere() -> None:
-    everywhere = {"host": EVERYWHERE, "port": 0}
-    with pytest.raises(ListenError, match="--insecure"):
-        listen(Settings.model_validate(everywhere), insecure=False)
-    listen(Settings.model_validate({**everywhere, "anonymous_scopes": "none"}), insecure=False).socket.close()
+@pytest.mark.parametrize(
+    ("scopes", "is_taken"),
+    [(None, False), ("admin", False), ("catalog:read,catalog:write", False), ("catalog:read", True), ("none", True)],
+)
+def test_whoever_is_there_may_read_at_most_without_a_token(scopes: str | None, *, is_taken: bool) -> None:
+    settings = Settings.model_validate({"host": EVERYWHERE, "port": 0, "anonymous_scopes": scopes})
+    if is_taken:
+        listen(settings, insecure=False).socket.close()
+    else:
+        with pytest.raises(ListenError, match="--insecure"):
+            listen(settings, insecure=False)
+    listen(settings, insecure=True).socket.close()

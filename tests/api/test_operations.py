@@ -20,6 +20,7 @@ from schema.context import Context
 from schema.levels.operation import MOST_PLANS
 from schema.limits import Limits
 from tests.bench.hostile import planned_alone
+from tests.callers import ANYBODY
 from tests.ingesting import Catalog
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +83,7 @@ async def test_a_document_of_spaces_drives_no_other_out(kept: Operations) -> Non
 
 
 async def run(ready: Ready, reads: Reads, **variables: Any) -> Any:
-    with Context(reads=reads, request_id="test") as context:
+    with Context(caller=ANYBODY, reads=reads, request_id="test") as context:
         result = await ready.run(variables, context)
     assert result.errors is None
     return result.data

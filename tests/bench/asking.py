@@ -16,6 +16,7 @@ from db.reading import Reads
 from schema.build import create_schema
 from schema.context import Context
 from schema.limits import Limits
+from tests.callers import ANYBODY
 
 Plan = dict[str, Any]  # as EXPLAIN (FORMAT JSON) writes it
 
@@ -84,7 +85,7 @@ class Asker:
         """The answer, which must hold no error."""
         answer = Answer()
         self.reads.ended = answer.statements
-        with Context(reads=self.reads, request_id="bench") as context:
+        with Context(caller=ANYBODY, reads=self.reads, request_id="bench") as context:
             started = perf_counter()
             result = await self.operations.ready(query).run(variables, context)
             answer.seconds = perf_counter() - started

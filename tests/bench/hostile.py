@@ -44,6 +44,7 @@ from schema.levels.operation import Operation
 from schema.levels.outline import Outline
 from schema.levels.tables import TYPE, Answer
 from schema.limits import Limits, weigh
+from tests.callers import ANYBODY
 
 TYPES = ("API", "Component", "CustomEntity", "Domain", "Group", "Location", "Resource", "System", "Template", "User")
 DEEPEST = "Group"  # comes first: it has most of what leads on
@@ -179,7 +180,7 @@ def _priced(schema: strawberry.Schema, title: str, text: str, times: int) -> Pri
     validating, errors = _least(times, lambda: validate(inner, document, operations._RULES))
     definition = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
     weighing, refused = _least(
-        times, lambda: _refused_by(lambda: weigh(inner, document, definition, Limits()).check({}))
+        times, lambda: _refused_by(lambda: weigh(inner, document, definition, Limits(), {}).check({}))
     )
     planning, planned = _least(times, lambda: asyncio.run(planned_alone(Operation(schema, document, definition))))
     return Price(
@@ -237,7 +238,10 @@ async def planned_alone(operation: Operation) -> Planned:
         return _made_up(run, question, keys, most=ROWS if is_list else 1)
 
     refused = ""
-    with patch.object(Level, "read", read), Context(reads=cast("Reads", None), request_id="bench") as context:
+    with (
+        patch.object(Level, "read", read),
+        Context(caller=ANYBODY, reads=cast("Reads", None), request_id="bench") as context,
+    ):
         variables = operation.variables({})
         if isinstance(variables, list):
             raise variables[0]
@@ -346,7 +350,7 @@ async def remembered(url: str) -> AsyncIterator[Memory]:
 
 
 async def _answered(kept: operations.Operations, reads: Reads, text: str) -> None:
-    with Context(reads=reads, request_id="bench") as context:
+    with Context(caller=ANYBODY, reads=reads, request_id="bench") as context:
         result = await kept.ready(text).run({}, context)
     if result.errors:
         raise result.errors[0]

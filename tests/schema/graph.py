@@ -15,10 +15,11 @@ from api.ingest.declarations import Access
 from api.ingest.declared import Sources
 from api.operation import Operations
 from db.reading import Reads
-from schema.caller import ANYBODY, Caller
+from schema.caller import Caller
 from schema.context import Context, Writes
 from schema.limits import Limits
 from schema.live import Live
+from tests.callers import ANYBODY
 
 
 @dataclass
@@ -52,13 +53,14 @@ class Graph:
     async def follow(self, query: str, **variables: Any) -> AsyncGenerator[Any]:
         """The data of the events of a subscription. There must be no error."""
         operation = Operations(self.schema, Limits()).ready(query)
-        async with aclosing(operation.subscribe(variables, self.caller, self._fresh, seconds=10)) as answers:
+        async with aclosing(operation.subscribe(variables, self.caller, self.fresh, seconds=10)) as answers:
             async for answer in answers:
                 assert (answer.errors or []) == [], answer.errors
                 yield answer.data
 
     @asynccontextmanager
-    async def _fresh(self) -> AsyncIterator[Context]:
+    async def fresh(self) -> AsyncIterator[Context]:
+        """A context of the caller's."""
         with self._context() as context:
             yield context
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import strawberry
-from graphql import GraphQLInterfaceType
+from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 
 from db.rules.refs import Ref
 from db.rules.scopes import EVERYTHING, Scope, scopes_of
-from schema.access import Rule, rules_of
+from schema.access import Rule, argument_requires, rules_of
 from schema.caller import Caller
+from schema.calls import call
+from schema.context import Context
 from schema.errors import Forbidden
 from tests.ingesting import Catalog, Tree, component
 from tests.schema.graph import Graph
@@ -38,7 +40,7 @@ ADMINISTRATION = {"tokens", "auditEntries"}  # fields of the query that only adm
 
 def asking(graph: Graph, *scopes: Scope, **who: Any) -> Graph:
     """The graph, as a caller with these scopes sees it."""
-    return replace(graph, caller=Caller("oidc:ann@example.com", frozenset(scopes), **who))
+    return replace(graph, caller=Caller("oidc:ann@example.com", frozenset(scopes), acts_as_owner=True, **who))
 
 
 def people(tree: Tree, *, owner: str = "squad") -> None:
@@ -89,6 +91,40 @@ def test_nothing_can_be_read_or_followed_without_a_scope_but_who_one_is(schema: 
     assert set(reading.values()) <= {Rule(Scope.CATALOG_READ), Rule(Scope.ADMIN)}
     followed = {rules.get(f"Subscription.{name}") for name in graph.subscription_type.fields}
     assert followed == {Rule(Scope.CATALOG_READ)}
+
+
+def test_what_a_mutation_answers_is_no_way_around_reading(schema: strawberry.Schema) -> None:
+    rules = rules_of(schema)
+    opening = {
+        f"{name}.{field}"
+        for name, type_ in schema._schema.type_map.items()
+        if name.endswith("Payload") and isinstance(type_, GraphQLObjectType)
+        for field, its in type_.fields.items()
+        if "Node" in [one.name for one in getattr(get_named_type(its.type), "interfaces", ())]
+    }
+    assert opening == {"EntityPayload.entity", "SourcePayload.source"}
+    assert {rules.get(place) for place in opening} == {Rule(Scope.CATALOG_READ)}
+
+
+async def test_who_may_only_write_does_not_read_what_was_written(graph: Graph) -> None:
+    writer = asking(graph, Scope.CATALOG_WRITE)
+    with pytest.raises(Forbidden, match="`entity` needs the scope catalog:read"):
+        await writer.ask(REGISTER, input={"entity": player()})
+    query = "mutation M($input: EntityRegisterInput!) { entityRegister(input: $input) { entityRef } }"
+    assert await writer.ask(query, input={"entity": player()}) == {"entityRegister": {"entityRef": REF}}
+
+
+def test_an_argument_goes_by_the_name_that_clients_give_it() -> None:
+    async def found(_context: Context, *, written_by: str | None = None) -> int | None:
+        raise NotImplementedError
+
+    @strawberry.type
+    class Query:
+        many: int | None = argument_requires(
+            Scope.ADMIN, "written_by", call(found, "Many.", arguments={"written_by": "By whom."})
+        )
+
+    assert rules_of(strawberry.Schema(Query)) == {"Query.many(writtenBy:)": Rule(Scope.ADMIN)}
 
 
 def test_a_rule_of_an_interface_is_that_of_all_its_types(schema: strawberry.Schema) -> None:
@@ -179,6 +215,8 @@ async def test_an_owner_updates_and_removes_what_their_squad_owns_and_nobody_els
     for stranger in strangers:
         for query, given in ((UPDATE, changed), (UNREGISTER, {"ref": REF, "expectedEtag": etag})):
             assert await refusal(stranger, query, given) == "FORBIDDEN"
+    token = replace(graph, caller=Caller("token:anns", READER, user=Ref.parse("user:default/ann")))
+    assert await refusal(token, UPDATE, changed) == "FORBIDDEN"
 
     ann = asking(graph, *READER, email="ann@example.com")
     updated = (await ann.ask(UPDATE, input=changed))["entityUpdate"]
@@ -206,10 +244,11 @@ async def test_a_source_that_is_not_trusted_makes_nobody_an_owner(graph: Graph, 
 
 async def refusal(graph: Graph, query: str, given: dict[str, Any]) -> str:
     try:
-        (error,) = await graph.errors(query, input=given)
+        (payload,) = (await graph.ask(query, input=given)).values()
     except Forbidden as refused:  # before anything was run
-        error = refused.formatted
-    return str(error["extensions"]["code"])
+        return refused.code
+    (error,) = payload["userErrors"]
+    return str(error["code"])
 
 
 VIEWER = """{ viewer {

@@ -10,6 +10,7 @@ import pytest
 
 from schema.context import Context
 from schema.ids import Sort, encode
+from tests.callers import ANYBODY
 from tests.schema.graph import Graph
 
 COMPONENT, SOURCE = encode(Sort.ENTITY, "component:default/player"), encode(Sort.SOURCE, "company")
@@ -45,7 +46,7 @@ OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_an_operation_answers_as_under_graphql_core(company: Graph, operation: str) -> None:
     query, variables = OPERATIONS[operation]
-    with Context(reads=company.reads, request_id="test") as context:
+    with Context(caller=ANYBODY, reads=company.reads, request_id="test") as context:
         expected = await company.schema.execute(query, variable_values=variables, context_value=context)
     data, errors, _ = await company._execute(query, variables)
     assert data == expected.data
@@ -73,7 +74,7 @@ def forged(cursor: str) -> str:
 
 async def both(graph: Graph, query: str, **variables: Any) -> list[Any]:
     """The answers of graphql-core and of the executor: the data, and the errors with paths, codes and messages."""
-    with Context(reads=graph.reads, request_id="test") as context:
+    with Context(caller=ANYBODY, reads=graph.reads, request_id="test") as context:
         plain = await graph.schema.execute(query, variable_values=variables, context_value=context)
     data, errors, _ = await graph._execute(query, variables)
     expected = [

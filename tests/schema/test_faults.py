@@ -28,6 +28,7 @@ from schema.context import Context
 from schema.errors import for_client
 from schema.levels.reading import STATEMENTS_AT_ONCE
 from schema.limits import Limits
+from tests.callers import ANYBODY
 from tests.ingesting import Catalog
 from tests.postgres import connected
 
@@ -78,7 +79,7 @@ class World:
     async def answer(self, query: str) -> Answer:
         """The data, and the code and path of each error."""
         operation = Operations(self.schema, Limits()).ready(query)
-        with Context(reads=self.reads, request_id="test") as context:
+        with Context(caller=ANYBODY, reads=self.reads, request_id="test") as context:
             result = await operation.run({}, context)
         return result.data, [(for_client(error, "test").code, error.path or []) for error in result.errors or []]
 
@@ -300,7 +301,7 @@ async def test_a_server_that_is_not_there_fails_each_root_field(schema: strawber
     reads = Reads("postgresql://nobody@127.0.0.1:1/nothing", pool_size=POOL)
     node = ids.encode(ids.Sort.ENTITY, "component:default/a")
     operation = Operations(schema, Limits()).ready(f'{{component(ref:"a"){{name}} node(id:"{node}"){{id}}}}')
-    with Context(reads=reads, request_id="test") as context:
+    with Context(caller=ANYBODY, reads=reads, request_id="test") as context:
         result = await operation.run({}, context)
     await reads.close()
     assert result.data == {"component": None, "node": None}

@@ -28,6 +28,7 @@ from db.rules.filters import EntityFilter, EntityOrder, EntityOrderField, NullsO
 from schema.context import Context
 from schema.inputs import graphql_name, value_of
 from schema.limits import Limits
+from tests.callers import ANYBODY
 from tests.ingesting import Catalog, Tree
 from tests.schema import oracle as oracles
 from tests.schema.catalogs import DrawnCatalog, drawn_catalog, text_of
@@ -136,7 +137,7 @@ class Asked:
         return self._runner.run(self._answer(query, variables))
 
     async def _answer(self, query: str, variables: dict[str, Any]) -> Any:
-        with Context(reads=self._reads, request_id="test") as context:
+        with Context(caller=ANYBODY, reads=self._reads, request_id="test") as context:
             result = await self._operations.ready(query).run(variables, context)
         assert not result.errors, (result.errors, variables)
         assert result.data is not None

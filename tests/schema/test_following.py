@@ -18,9 +18,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.live import LiveFeed
+from api.operation import Operations
 from db import changes
 from db.engine import create_engine
 from schema.errors import BadUserInput, CursorExpired, Unavailable
+from schema.limits import Limits
 from schema.live import Place
 from tests.ingesting import ANN, Catalog, Tree, component
 from tests.schema.graph import Graph
@@ -303,3 +305,19 @@ async def test_without_a_feed_following_is_unavailable(graph: Graph) -> None:
         with pytest.raises(Unavailable):
             await follower.whole()
     assert [error["extensions"]["code"] for error in await graph.errors("{ liveCursor }")] == ["UNAVAILABLE"]
+
+
+@pytest.mark.parametrize(("page", "whole"), [(20, []), (100, [100])])
+async def test_an_event_is_charged_by_its_whole_hundreds(
+    live: Graph, tmp_path: Path, page: int, whole: list[int]
+) -> None:
+    tree = Tree(tmp_path)
+    tree.write("a.yaml", ANN)
+    await Catalog(live.engine).ingest(tree.root)
+    charged: list[int] = []
+    query = f"subscription {{ entityChanges {{ entity {{ relations(first: {page}) {{ nodes {{ type }} }} }} }} }}"
+    operation = Operations(live.schema, Limits(), admit=lambda _, cost: charged.append(cost)).ready(query)
+    async with aclosing(operation.subscribe({}, live.caller, live.fresh, 10)) as answers:
+        answer = await anext(answers)
+    assert answer.extensions
+    assert charged == [answer.extensions["cost"], *whole]

@@ -34,6 +34,7 @@ from tests.bench.hostile import (
     planned_alone,
     tokens_of,
 )
+from tests.callers import ANYBODY
 from tests.schema.graph import Graph
 from tests.schema.levels.operations import seeded
 
@@ -111,7 +112,7 @@ async def ask(operation: Operation, graph: Graph, **given: Any) -> Any:
     """The data; there must be no error."""
     variables = operation.variables(given)
     assert not isinstance(variables, list), variables
-    with Context(reads=graph.reads, request_id="test") as context:
+    with Context(caller=ANYBODY, reads=graph.reads, request_id="test") as context:
         result = await operation.run(variables, context)
     assert result.errors is None
     return result.data
@@ -233,7 +234,7 @@ async def test_cursors_of_another_list_use_nothing_up(company: Graph) -> None:
     for _ in range(120):
         variables = paged.variables({"after": cursor})
         assert not isinstance(variables, list)
-        with Context(reads=company.reads, request_id="test") as context:
+        with Context(caller=ANYBODY, reads=company.reads, request_id="test") as context:
             result = await paged.run(variables, context)
         assert [error.formatted["extensions"]["code"] for error in result.errors or ()] == ["BAD_USER_INPUT"]
     assert (await ask(paged, company))["components"]["nodes"] == [{"name": "index"}]
@@ -250,7 +251,7 @@ async def test_what_is_forgotten_does_not_wait_for_the_garbage_collector(
     monkeypatch.setattr(operations, "MOST_KEPT", 2_000)
     kept, chance = operations.Operations(company.schema, Limits()), seeded(7)
     for number in range(100):
-        with Context(reads=company.reads, request_id="test") as context:
+        with Context(caller=ANYBODY, reads=company.reads, request_id="test") as context:
             assert (await kept.ready(one_of_many(chance, number)).run({}, context)).errors is None
     assert 5 < len(kept._ready) < 50
     assert len(plans) == len(kept._ready)

@@ -38,7 +38,7 @@ def weighed(text: str, allowed: Limits | None = None, schema: GraphQLSchema = GR
     assert validate(schema, document) == []
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
-    return weigh(schema, document, operation, allowed or Limits())
+    return weigh(schema, document, operation, allowed or Limits(), {})
 
 
 def cost(text: str, **variables: Any) -> int:
@@ -424,7 +424,7 @@ def test_a_chain_of_fragments_that_doubles_fifty_times_is_counted_once(counted: 
     document = parse(query)
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
-    weight = weigh(GRAPH, document, operation, NO_LIMITS)
+    weight = weigh(GRAPH, document, operation, NO_LIMITS, {})
     assert len(counted) == 1 + 50 * 2 + 3
     assert max(part.tally.aliases for part in counted) == MOST
     assert weight.cost({"n": 0}) == MOST
@@ -465,11 +465,11 @@ def test_a_chain_of_fragments_longer_than_the_stack_is_deep_is_counted() -> None
     )
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
-    assert weigh(GRAPH, document, operation, Limits()).check({"n": 1}) == 1
+    assert weigh(GRAPH, document, operation, Limits(), {}).check({"n": 1}) == 1
     with pytest.raises(CatalogError, match="1 aliases; 0 are allowed"):
-        weigh(GRAPH, document, operation, Limits(aliases=0))
+        weigh(GRAPH, document, operation, Limits(aliases=0), {})
     with pytest.raises(CatalogError, match="1 levels deep; 0 are allowed"):
-        weigh(GRAPH, document, operation, Limits(depth=0))
+        weigh(GRAPH, document, operation, Limits(depth=0), {})
 
 
 # ------------------------------------------------------------------ against the definition
@@ -489,12 +489,12 @@ def test_every_number_is_that_of_the_document_with_its_fragments_written_out(
     def beyond(**allowed: int) -> Any:
         """The node that the limit points at; None where nothing is refused."""
         try:
-            weigh(written_out.SCHEMA, document, operation, Limits(**{**vars(NO_LIMITS), **allowed}))
+            weigh(written_out.SCHEMA, document, operation, Limits(**{**vars(NO_LIMITS), **allowed}), {})
         except CatalogError as error:
             return error.nodes and error.nodes[0]
         return None
 
-    assert weigh(written_out.SCHEMA, document, operation, NO_LIMITS).cost(variables) == true.cost
+    assert weigh(written_out.SCHEMA, document, operation, NO_LIMITS, {}).cost(variables) == true.cost
     for name, found in (("aliases", true.aliases), ("root_fields", true.roots), ("directives", true.directives)):
         assert beyond(**{name: len(found)}) is None
         if found:

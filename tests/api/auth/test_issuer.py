@@ -50,7 +50,7 @@ from tests.house.checkout import ROOT
 pytestmark = pytest.mark.anyio
 
 LEEWAY = 30
-ADA = Caller("oidc:u-1", frozenset({Scope.CATALOG_READ}))
+ADA = Caller("oidc-sub:u-1", frozenset({Scope.CATALOG_READ}), acts_as_owner=True)
 
 
 class Clock:
@@ -678,33 +678,42 @@ async def test_a_provider_whose_name_ends_in_a_slash_is_found(provider: LocalPro
     name = provider.url + "/"
     provider.say_json(CONFIGURATION, {**provider.configuration, "issuer": name})
     issuer = Issuer(Trust(name, AUDIENCE), Provider(name), Clock(NOW))
-    assert (await issuer.caller(provider.token(iss=name))).subject == "oidc:u-1"
+    assert (await issuer.caller(provider.token(iss=name))).subject == "oidc-sub:u-1"
 
 
 # Whose token it is
 
 WHO: list[tuple[dict[str, Any], str, Caller | None]] = [
-    ({"email": "Ada@Example.com"}, "email", Caller("oidc:ada@example.com", email="ada@example.com")),
-    ({"email": "a@b.c", "email_verified": True}, "email", Caller("oidc:a@b.c", email="a@b.c")),
-    ({"email": "a@b.c", "email_verified": False}, "email", Caller("oidc:u-1")),
-    ({"email": "a@b.c", "email_verified": "false"}, "email", Caller("oidc:u-1")),
-    ({"email": ["a@b.c"]}, "email", Caller("oidc:u-1")),
-    ({"email": "a@b.c\n"}, "email", Caller("oidc:u-1")),
-    ({"email": "a\0@b.c"}, "email", Caller("oidc:u-1")),
-    ({"email": " "}, "email", Caller("oidc:u-1")),
-    ({"email": "a" * 300}, "email", Caller("oidc:u-1")),
-    ({}, "email", Caller("oidc:u-1")),
+    (
+        {"email": "Ada@Example.com"},
+        "email",
+        Caller("oidc:ada@example.com", email="ada@example.com", acts_as_owner=True),
+    ),
+    ({"email": "a@b.c", "email_verified": True}, "email", Caller("oidc:a@b.c", email="a@b.c", acts_as_owner=True)),
+    ({"email": "a@b.c", "email_verified": False}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": "a@b.c", "email_verified": "false"}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": ["a@b.c"]}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": "a@b.c\n"}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": "a\0@b.c"}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": " "}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": "a" * 300}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({"email": "\u212aim@example.com"}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    ({}, "email", Caller("oidc-sub:u-1", acts_as_owner=True)),
     ({"sub": ""}, "email", None),
     ({"sub": "\0"}, "email", None),
     ({"sub": 7}, "email", None),
-    ({"login": "Ada"}, "login", Caller("oidc:Ada", user=Ref("user", "default", "ada"))),
-    ({"login": "hr/ada"}, "login", Caller("oidc:hr/ada", user=Ref("user", "hr", "ada"))),
-    ({"login": "user:hr/ada"}, "login", Caller("oidc:user:hr/ada", user=Ref("user", "hr", "ada"))),
-    ({"login": "group:default/admins"}, "login", Caller("oidc:group:default/admins")),
-    ({"login": "user:"}, "login", Caller("oidc:user:")),
-    ({"login": "x" * 250}, "login", Caller("oidc:" + "x" * 250)),
-    ({"login": None, "email": "a@b.c"}, "login", Caller("oidc:u-1")),
-    ({"who": {"login": "ada"}}, "who.login", Caller("oidc:ada", user=Ref("user", "default", "ada"))),
+    ({"login": "Ada"}, "login", Caller("oidc:Ada", user=Ref("user", "default", "ada"), acts_as_owner=True)),
+    ({"login": "hr/ada"}, "login", Caller("oidc:hr/ada", acts_as_owner=True)),
+    ({"login": "user:hr/ada"}, "login", Caller("oidc:user:hr/ada", acts_as_owner=True)),
+    ({"login": "group:default/admins"}, "login", Caller("oidc:group:default/admins", acts_as_owner=True)),
+    ({"login": "user:"}, "login", Caller("oidc:user:", acts_as_owner=True)),
+    ({"login": "x" * 250}, "login", Caller("oidc:" + "x" * 250, acts_as_owner=True)),
+    ({"login": None, "email": "a@b.c"}, "login", Caller("oidc-sub:u-1", acts_as_owner=True)),
+    (
+        {"who": {"login": "ada"}},
+        "who.login",
+        Caller("oidc:ada", user=Ref("user", "default", "ada"), acts_as_owner=True),
+    ),
 ]
 
 
@@ -836,7 +845,7 @@ async def test_a_request_without_a_good_token_is_401(app: Starlette, provider: L
     )
     assert expired.json()["errors"] == [{"message": EXPIRED, "extensions": {"code": "UNAUTHENTICATED"}}]
     assert (fine.status_code, fine.json()["data"]) == (200, {"hello": "hello"})
-    assert [line.get("caller") for line in log if line["event"] == "request"] == [None, None, "oidc:u-1"]
+    assert [line.get("caller") for line in log if line["event"] == "request"] == [None, None, "oidc-sub:u-1"]
     assert not any(part in repr(log) for token in (good, late) for part in token.split("."))
 
 

@@ -19,6 +19,7 @@ from schema.levels.checks import check
 from schema.levels.edge import connection, derived, edge, needs, value
 from schema.scalars import SCALARS, EntityRef
 from schema.types.connection import Connection
+from tests.callers import ANYBODY
 from tests.ingesting import Catalog
 from tests.schema.graph import Graph
 from tests.schema.levels.comparing import Answer, reference, reference_events
@@ -166,7 +167,7 @@ class Asking:
         (self.ids[PLAYER],) = await catalog.rows("SELECT id FROM entity WHERE ref = 'group:default/players'")
 
     def context(self) -> Any:
-        context = Context(reads=self.graph.reads, request_id="test")
+        context = Context(caller=ANYBODY, reads=self.graph.reads, request_id="test")
         context.ids = self.ids  # type: ignore[attr-defined]
         return context
 

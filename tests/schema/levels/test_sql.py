@@ -23,6 +23,7 @@ from schema import ids
 from schema.context import Context
 from schema.levels import alone, level, operation, outline
 from schema.live import Live
+from tests.callers import ANYBODY
 from tests.ingesting import Catalog
 from tests.schema.graph import Graph
 from tests.schema.levels.comparing import reference, run
@@ -105,7 +106,7 @@ class Trials:
 
     @contextmanager
     def context(self) -> Iterator[Context]:
-        with Context(reads=self.reads, request_id="test", live=cast("Live", Still())) as context:
+        with Context(caller=ANYBODY, reads=self.reads, request_id="test", live=cast("Live", Still())) as context:
             yield context
 
     def document(self, text: str) -> DocumentNode | None:

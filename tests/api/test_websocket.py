@@ -490,7 +490,7 @@ async def test_a_socket_is_one_line_and_each_operation_on_it_another(stage: Stag
             await hear(socket)
             await ask(socket, "c", "subscription Waiting { waiting }")
             await hear(socket)
-    common = {"event": "operation", "log_level": "info"}
+    common = {"event": "operation", "log_level": "info", "caller": None}  # nobody was asked
     assert lines_of(log, "operation") == [
         {**common, "operation": "Ticks", "id": "a" * 64, "answers": 3, "statements": 4, "end": "complete"},
         {**common, "operation": None, "id": "b", "answers": 0, "statements": 1, "end": "error"},

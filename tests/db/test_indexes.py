@@ -50,7 +50,7 @@ async def test_a_pointer_that_is_not_named_any_more_loses_its_indexes_and_no_oth
     assert await comments(engine) == [str(TIER)] * 4
     assert await keep(engine, []) == Change(dropped=4)
     kept = await Catalog(engine).rows("SELECT indexname FROM pg_indexes WHERE tablename = 'document' ORDER BY 1")
-    assert kept == ["document_by_annotation", "document_by_label", "document_pkey"]
+    assert kept == ["document_by_annotation", "document_by_email", "document_by_label", "document_pkey"]
 
 
 async def test_an_index_that_a_kill_left_unfinished_is_made_anew(engine: AsyncEngine) -> None:

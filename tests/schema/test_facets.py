@@ -130,7 +130,7 @@ async def test_facets_count_what_closures_and_texts_match(company: Graph) -> Non
     ("of", "message"),
     [
         ([], "`of` has 0 facets; 1 to 10 are counted."),
-        ([{"field": "KIND"}] * 11, "`of` has 11 facets; 1 to 10 are counted."),
+        ([{"field": "KIND"}] * 11, "`of` has 11 items; at most 10 are read."),
         ([{"field": "KIND", "first": 0}], "`of.first` is 0; 1 to 100 values are given."),
         ([{"field": "KIND", "first": 101}], "`of.first` is 101; 1 to 100 values are given."),
         ([{"field": "LABEL"}], "`of.key` says which label: LABEL needs it, and no other field takes it."),

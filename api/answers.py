@@ -73,4 +73,5 @@ def _log_failure(error: Exception, answer: CatalogError) -> None:
         _log.error("unexpected error", path=path, exc_info=cause)
     elif isinstance(answer, Timeout | Unavailable):
         reason = str(getattr(cause, "orig", cause))  # SQLAlchemy's own words hold the whole statement
-        _log.warning("no answer from the database", path=path, code=answer.code, reason=reason)
+        event = "not available" if isinstance(cause, CatalogError) else "no answer from the database"
+        _log.warning(event, path=path, code=answer.code, reason=reason)

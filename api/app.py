@@ -133,7 +133,7 @@ def _cors(settings: Settings) -> Iterator[Middleware]:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-request-id"],
-            expose_headers=["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+            expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"],
         )
 
 

@@ -37,6 +37,9 @@ DEMO_GUEST = Caller(ANONYMOUS, EVERYTHING, user=Ref.parse("user:default/robin.ok
 """Whoever looks around is an engineer of the company, so that there is something to see of one's own."""
 
 
+_NOT_OF_THE_DEMO = dict.fromkeys(("database_url", "sources", "anonymous_scopes", "oidc_issuer", "oidc_audience"))
+
+
 def _listening(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a command that listens."""
     host = click.option("--host", metavar="ADDRESS", help="Address to listen on. Default: 127.0.0.1")
@@ -66,13 +69,12 @@ def serve(host: str | None, port: str | None, sources: str | None, *, insecure: 
 def demo(host: str | None, port: str | None, *, insecure: bool, fresh: bool) -> None:
     """Serve the catalog of a made-up company, to look around.
 
-    It has a database of its own, in a folder of CATALOGRAPH_DATA_DIR; DATABASE_URL and CATALOGRAPH_SOURCES are left
-    alone.
+    It has a database of its own, in the folder `demo` of CATALOGRAPH_DATA_DIR, and asks nobody who they are;
+    DATABASE_URL, CATALOGRAPH_SOURCES, CATALOGRAPH_ANONYMOUS_SCOPES and CATALOGRAPH_OIDC_ISSUER are left alone.
     """
     with _in_plain_words():
         settings = _settings(host, port)
-        own = {"database_url": None, "data_dir": settings.data_dir / "demo", "sources": None}
-        settings = settings.model_copy(update=own)
+        settings = settings.model_copy(update={**_NOT_OF_THE_DEMO, "data_dir": settings.data_dir / "demo"})
         listener = _listener(settings, insecure=insecure)
         with database(settings) as found:
             if fresh:

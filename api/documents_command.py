@@ -44,6 +44,12 @@ def build(sources: tuple[Path, ...], folder: Path, name: str) -> None:
     """
     with _problem_by_problem():
         checked = _checked(gather(sources))
+    if not checked:
+        places = " ".join(map(str, sources))
+        raise click.ClickException(
+            f"There is no operation in {places}: give manifests, or files that end in .graphql or .gql. Operations in "
+            "TypeScript are in the manifest that their tool writes, such as persisted-documents.json."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / f"{name}.json"
     manifest.write_bytes(apollo_manifest(_entry(document, ready) for document, ready in checked))
@@ -81,7 +87,7 @@ def _problem_by_problem() -> Iterator[None]:
     except click.ClickException as error:
         if not isinstance(error.__cause__, DocumentsError):
             raise
-        for problem in error.__cause__.problems:
+        for problem in dict.fromkeys(error.__cause__.problems):  # a fragment's is that of each operation with it
             click.echo(problem, err=True)
         sys.exit(1)
 

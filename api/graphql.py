@@ -27,7 +27,7 @@ from api.sse import COMPLETE, EVENT_STREAM, HEADERS, event, send_events
 from api.wanted import while_wanted
 from db import jsonb
 from schema.caller import Caller
-from schema.errors import BadRequest, CatalogError, MethodNotAllowed, NotAcceptable
+from schema.errors import BadRequest, CatalogError, MethodNotAllowed, NotAcceptable, Unauthenticated
 
 GRAPHQL_JSON = "application/graphql-response+json"
 # The first is what a client gets that does not say: old ones know no other, and new ones ask.
@@ -123,7 +123,11 @@ class GraphQLEndpoint:
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost frame: what is not ours is masked here
-            return _refusal(refusal(error, request_id(scope)), media_type)
+            refused = refusal(error, request_id(scope))
+            scope["state"]["log"]["code"] = refused.code
+            if isinstance(refused, Unauthenticated):
+                scope["state"]["log"]["reason"] = refused.message
+            return _refusal(refused, media_type)
 
     async def _parameters(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Parameters:
         limits = self._settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -32,7 +32,7 @@ from api.contexts import RequestContext
 from api.documents import Documents
 from api.request_parameters import Parameters
 from api.settings import COST_OF_A_POINT, Settings
-from api.wanted import in_time
+from api.wanted import ended, in_time
 from db.engine import failure_of
 from schema.access import NO_INTROSPECTION, rules_of
 from schema.caller import Caller
@@ -53,6 +53,8 @@ from schema.limits import Limits, Weight, weigh
 
 MOST_KEPT = 50_000  # fields of plans
 _CHARACTERS = 10  # of a document, that take about the memory of one field of a plan
+_END = object()  # of a stream of events
+_LOOK_SECONDS = 15.0  # between two looks at the caller of a stream in which nothing happens
 _RETRY = 0.5  # seconds between two tries of an event while the database is away
 _LEAST = 20  # fields that each operation is counted as, at least: so there are never too many to count
 _LONGEST = 50_000  # characters of a document that is kept; 2,000 tokens are longer only by comments and spaces
@@ -155,10 +157,28 @@ class Ready:
     ) -> AsyncGenerator[ExecutionResult]:
         async with fresh() as context:
             events = await in_time(self.operation.subscribe(variables, context), seconds)
-            async with aclosing(events):
-                async for event in events:
+            async with aclosing(events), aclosing(self._while_allowed(events, variables, fresh)) as wanted:
+                async for event in wanted:
                     yield await in_time(self._answer(variables, cost, fresh, event), seconds)
                     await asyncio.sleep(0)  # others have their turn, even if neither stream nor client ever waits
+
+    async def _while_allowed(
+        self, events: AsyncIterator[object], variables: VariableValues, fresh: Fresh
+    ) -> AsyncGenerator[object]:
+        """The events. As long as none comes, it is looked from time to time whether the caller may still have one."""
+        while True:
+            coming = asyncio.ensure_future(anext(events, _END))
+            try:
+                while not (await asyncio.wait({coming}, timeout=_LOOK_SECONDS))[0]:
+                    with suppress(Unavailable):
+                        async with fresh() as own:
+                            self.weight.allow(own.caller, variables.coerced)
+            finally:
+                if not coming.done():
+                    await ended(coming)
+            if (event := coming.result()) is _END:
+                return
+            yield event
 
     async def _answer(self, variables: VariableValues, cost: int, fresh: Fresh, event: object) -> ExecutionResult:
         """The answer to one event, over outages of the database: nobody would ask for the event again."""

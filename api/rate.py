@@ -152,8 +152,8 @@ class RateLimit:
     def _refusal(self, hour: _Hour, points: int) -> RateLimited:
         seconds = math.ceil(hour.ends - self._clock())
         return RateLimited(
-            f"This operation costs {points} points, and of {self.limit} an hour {self._left(hour)} are left; "
-            f"the next hour begins in {seconds} seconds",
+            f"This operation takes {points} of the caller's points, and of {self.limit} an hour {self._left(hour)} are "
+            f"left; the next hour begins in {seconds} seconds",
             retry_after=seconds,
             standing=self._standing(hour),
         )

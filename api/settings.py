@@ -241,7 +241,8 @@ class Settings(BaseModel):
         ge=0,
         description="Points that each caller has in an hour, over all processes: an operation takes one for each "
         "started 100 of its cost. `off` or 0: no limit. There is none either while callers are not asked who they "
-        "are and only this machine is listened to.",
+        "are and only this machine is listened to. At least a hundredth of CATALOGRAPH_COST_LIMIT: one operation may "
+        "take so many.",
     )
     read_timeout: Seconds = Field(
         default=10,
@@ -435,6 +436,6 @@ def _problem(details: ErrorDetails) -> str:
     if not details["loc"]:  # of no single one
         return str(details["ctx"]["error"])
     field = str(details["loc"][0])
-    if field in _WITHOUT_PREFIX:  # its value may hold a password
+    if details["type"] == "value_error":  # in words of our own; the value of some may hold a password
         return f"{variable_of(field)}: {details['ctx']['error']}"
     return f"{variable_of(field)}: {details['input']!r} {details['msg'].replace('Input should', 'must')}"

@@ -80,7 +80,7 @@ def create(name: str, scopes: tuple[str, ...], expires: datetime | None, user: R
     made = _with_database(lambda engine: _create(engine, wanted))
     until = f"until {_when(expires)}" if expires else "until it is revoked"
     acts_as = f" as {user}" if user else ""
-    click.echo(f"{name} may use {', '.join(scopes)}{acts_as}, {until}. It is shown this once:", err=True)
+    click.echo(f"{name} may use {', '.join(scopes)}{acts_as}, {until}. It is shown this once.", err=True)
     click.echo(made.secret)
 
 
@@ -145,8 +145,8 @@ def _print_all(found: list[dict[str, Any]]) -> None:
     if not found:
         click.echo("There is no token yet.")
         return
-    titles = ("Name", "Prefix", "State", "Scopes", "User", "Created", "By", "Expires", "Last used")
-    table = Table(*(Column(title, overflow="fold") for title in titles), box=None, pad_edge=False)
+    titles = ("Name", "Prefix", "State", "Scopes", "User", "Expires", "Last used")
+    table = Table(*(Column(title, no_wrap=title != "Scopes") for title in titles), box=None, pad_edge=False)
     for one in found:
         table.add_row(
             one["name"],
@@ -154,8 +154,6 @@ def _print_all(found: list[dict[str, Any]]) -> None:
             one["state"],
             " ".join(one["scopes"]),
             one["user"] or "-",
-            _when(one["createdAt"]),
-            one["createdBy"],
             _when(one["expiresAt"]) if one["expiresAt"] else "never",
             _when(one["lastUsedAt"]) if one["lastUsedAt"] else "never",
         )

@@ -57,7 +57,18 @@ async def test_a_query_of_the_docs_finds_something(demo: Graph, query: str) -> N
 
 # A relation's missing target is null, a problem need not have all, and a catalog entry may have no system.
 # What is there at the start of a subscription comes from no change.
-MAY_BE_EMPTY = {"change", "hint", "entityRef", "field", "system", "target", "nodes", "totalCount", "parent"}
+MAY_BE_EMPTY = {
+    "change",
+    "hint",
+    "entityRef",
+    "field",
+    "system",
+    "target",
+    "nodes",
+    "totalCount",
+    "parent",
+    "userErrors",
+}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

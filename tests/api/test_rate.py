@@ -107,7 +107,7 @@ def test_the_last_point_can_be_spent_and_no_other(clock: Clock) -> None:
     clock.now += 100.5
     error = refusal(rate, cost=300)
     assert error.message == (
-        "This operation costs 3 points, and of 100 an hour 2 are left; the next hour begins in 3500 seconds"
+        "This operation takes 3 of the caller's points, and of 100 an hour 2 are left; the next hour begins in 3500 seconds"
     )
     assert (error.status, error.status_in_json, error.formatted["extensions"]) == (
         429, True, {"code": "RATE_LIMITED", "retryAfter": 3500}

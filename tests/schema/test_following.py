@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -21,7 +21,8 @@ from api.live import LiveFeed
 from api.operation import Operations
 from db import changes
 from db.engine import create_engine
-from schema.errors import BadUserInput, CursorExpired, Unavailable
+from schema.context import Context
+from schema.errors import BadUserInput, CursorExpired, Unauthenticated, Unavailable
 from schema.limits import Limits
 from schema.live import Place
 from tests.ingesting import ANN, Catalog, Tree, component
@@ -321,3 +322,30 @@ async def test_an_event_is_charged_by_its_whole_hundreds(
         answer = await anext(answers)
     assert answer.extensions
     assert charged == [answer.extensions["cost"], *whole]
+
+
+async def test_a_stream_without_events_ends_when_its_caller_may_not_have_any_more(
+    live: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.operation._LOOK_SECONDS", 0.02)
+    looks = 0
+
+    @asynccontextmanager
+    async def fresh() -> AsyncIterator[Context]:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            raise Unavailable("away")  # which says nothing of the caller
+        if looks == 6:
+            raise Unauthenticated("The token is revoked")
+        async with live.fresh() as context:
+            yield context
+
+    assert live.live
+    since = Place(live.live.position).cursor
+    query = f'subscription {{ entityChanges(since: "{since}") {{ eventKind }} }}'
+    operation = Operations(live.schema, Limits()).ready(query)
+    async with aclosing(operation.subscribe({}, live.caller, fresh, 10)) as answers:
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await anext(answers)
+    assert looks == 6

@@ -14,6 +14,7 @@ from api import log
 from api.database import database, engine_of
 from api.settings import Settings
 from db import revisions
+from db.audit import Author
 from db.engine import check_server
 
 T = TypeVar("T")
@@ -41,10 +42,10 @@ async def _work(engine: AsyncEngine, work: Callable[[AsyncEngine], Awaitable[T]]
         await engine.dispose()
 
 
-def operator() -> str:
+def operator() -> Author:
     """Who runs the command, for the audit trail: by the login name, or the number of a user without one."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         name = str(os.getuid())
-    return f"command:{name}"
+    return Author(f"command:{name}")

@@ -101,15 +101,8 @@ async def _remove(engine: AsyncEngine, name: str) -> int:
     async with engine.begin() as connection:
         removed = await schedules.remove(connection, name)
         if removed is not None:
-            await audit.append(
-                connection,
-                by=operator(),
-                action="sourceUnregister",
-                subject=f"source:{name}",
-                request_id=None,
-                before={"entities": removed},
-                after=None,
-            )
+            before = {"entities": removed}
+            await audit.append(connection, operator(), "sourceUnregister", f"source:{name}", before=before)
         return removed or 0
 
 

@@ -113,12 +113,12 @@ def _with_database(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
 
 async def _create(engine: AsyncEngine, wanted: TokenCreateInput) -> Made:
     async with engine.begin() as connection:
-        return await tokens.create(connection, wanted, by=operator(), request_id=None)
+        return await tokens.create(connection, wanted, operator())
 
 
 async def _revoke(engine: AsyncEngine, name: str) -> None:
     async with engine.begin() as connection:
-        await tokens.revoke(connection, name, by=operator(), request_id=None)
+        await tokens.revoke(connection, name, operator())
 
 
 async def _all(engine: AsyncEngine) -> Sequence[Row[Any]]:

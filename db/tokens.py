@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import audit
+from db.audit import Author
 from db.queries import tokens as queries
 from db.rules.records import Json
 from db.rules.scopes import Scope
@@ -44,7 +45,7 @@ class Made:
     secret: Secret
 
 
-async def create(connection: AsyncConnection, wanted: TokenCreateInput, *, by: str, request_id: str | None) -> Made:
+async def create(connection: AsyncConnection, wanted: TokenCreateInput, author: Author) -> Made:
     """Make a token, with an entry in the audit trail. Raises TokenRefusedError."""
     try:
         check(wanted, now=datetime.now(UTC))
@@ -57,7 +58,7 @@ async def create(connection: AsyncConnection, wanted: TokenCreateInput, *, by: s
         digest=digest_of(secret),
         scopes=[scope for scope in Scope if scope in wanted.scopes],
         user_ref=None if wanted.user is None else str(wanted.user),
-        created_by=by,
+        created_by=author.by,
         expires_at=wanted.expires_at,
     )
     unless_taken = new.on_conflict_do_nothing(
@@ -67,19 +68,11 @@ async def create(connection: AsyncConnection, wanted: TokenCreateInput, *, by: s
     if made is None:
         message = f"There is a token {wanted.name} already; choose another name, or revoke that one first."
         raise TokenRefusedError("CONFLICT", "name", message)
-    await audit.append(
-        connection,
-        by=by,
-        action="tokenCreate",
-        subject=f"token:{wanted.name}",
-        request_id=request_id,
-        before=None,
-        after=_image(made),
-    )
+    await audit.append(connection, author, "tokenCreate", f"token:{wanted.name}", after=_image(made))
     return Made(made.id, secret)
 
 
-async def revoke(connection: AsyncConnection, name: str, *, by: str, request_id: str | None) -> int:
+async def revoke(connection: AsyncConnection, name: str, author: Author) -> int:
     """Let a token be good no more, in all processes from the commit on, with an entry in the audit trail.
 
     Returns its id. Raises TokenRefusedError.
@@ -89,15 +82,7 @@ async def revoke(connection: AsyncConnection, name: str, *, by: str, request_id:
     gone = (await connection.execute(revoked)).first()
     if gone is None:
         raise TokenRefusedError("NOT_FOUND", "name", f"There is no token {name}, or it is revoked already.")
-    await audit.append(
-        connection,
-        by=by,
-        action="tokenRevoke",
-        subject=f"token:{name}",
-        request_id=request_id,
-        before=_image(gone),
-        after=None,
-    )
+    await audit.append(connection, author, "tokenRevoke", f"token:{name}", before=_image(gone))
     await connection.execute(select(func.pg_notify(CHANNEL, "")))
     return int(gone.id)
 

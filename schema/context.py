@@ -9,12 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import audit
+from db.audit import Author
 from db.queries import people
 from db.reading import Reads
-from db.rules.records import Json
 from db.rules.refs import Ref
 from db.rules.scopes import Scope
 from db.schedules import Declaration
@@ -107,20 +106,10 @@ class Context:
         person = await self.person() if self.caller.acts_as_owner else None
         return person is not None and bool(await answer(people.owning, self.reader, person=person, ref=owner_of))
 
-    async def audit(
-        self,
-        connection: AsyncConnection,
-        action: str,
-        subject: str,
-        *,
-        before: Mapping[str, Json] | None,
-        after: Mapping[str, Json] | None,
-    ) -> None:
-        """Record what the caller wrote that is no entity, in the transaction that wrote it; see `db.audit.append`."""
-        by, request = self.caller.subject, self.request_id
-        await audit.append(
-            connection, by=by, action=action, subject=subject, request_id=request, before=before, after=after
-        )
+    @property
+    def author(self) -> Author:
+        """The caller, as the audit trail has them."""
+        return Author(self.caller.subject, self.request_id)
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -1,39 +1,39 @@
 """Every error that a client of the graph can see, and how all others are masked.
 
     CatalogError
-    ├── RequestError                nothing was run: the answer has no `data`
-    │   ├── BadRequest              BAD_REQUEST                  the body or a parameter has the wrong shape
-    │   ├── MethodNotAllowed        METHOD_NOT_ALLOWED           another HTTP method is needed
-    │   ├── NotAcceptable           NOT_ACCEPTABLE               no media type that the client takes
-    │   ├── Unauthenticated         UNAUTHENTICATED              a token is missing, or is not good any more
-    │   ├── Forbidden               FORBIDDEN                    the caller lacks a scope
-    │   ├── RequestTimeout          REQUEST_TIMEOUT              the body does not come
-    │   ├── RateLimited             RATE_LIMITED                 the caller has spent what it has in an hour
-    │   ├── RequestTooLarge         REQUEST_TOO_LARGE            the body or the address is too long
-    │   ├── UnsupportedMediaType    UNSUPPORTED_MEDIA_TYPE       the body is not plain UTF-8 JSON
-    │   ├── ParseFailed             GRAPHQL_PARSE_FAILED         the document is not GraphQL
-    │   ├── TokenLimit              TOKEN_LIMIT                  the document has too many tokens
-    │   ├── DocumentTooLong         TOKEN_LIMIT                  the document has too many characters
-    │   ├── ValidationFailed        GRAPHQL_VALIDATION_FAILED    the document does not fit the schema
-    │   ├── DocumentNotFound        DOCUMENT_NOT_FOUND           there is no document with this id
-    │   ├── UntrustedDocument       UNTRUSTED_DOCUMENT           only trusted documents are taken, and this is none
-    │   ├── PersistedQueryNotFound  PERSISTED_QUERY_NOT_FOUND    no document with this hash is kept: send its text, too
-    │   ├── PersistedQueryNotSupported  PERSISTED_QUERY_NOT_SUPPORTED   documents are not kept by their hash
-    │   ├── IntrospectionDisabled   INTROSPECTION_DISABLED       the schema is told to administrators only
-    │   ├── VariablesRefused        BAD_USER_INPUT               variables have values that are refused
-    │   ├── OperationNotFound       OPERATION_NOT_FOUND          which operation to run is not clear
-    │   ├── OperationLimit          OPERATION_LIMIT              the document has too many operations
-    │   ├── DepthLimit              DEPTH_LIMIT                  the operation is nested too deep
-    │   ├── AliasLimit              ALIAS_LIMIT                  the operation has too many aliases
-    │   ├── RootFieldLimit          ROOT_FIELD_LIMIT             the operation has too many root fields
-    │   ├── DirectiveLimit          DIRECTIVE_LIMIT              the operation has too many directives
-    │   └── CostLimit               COST_LIMIT                   the operation may read too many objects
-    ├── BadUserInput                BAD_USER_INPUT               a variable or an argument has a value that is refused
-    ├── Timeout                     TIMEOUT                      it took longer than it may
-    ├── Unavailable                 UNAVAILABLE                  the database cannot be reached, or is overloaded
-    ├── CursorExpired           CURSOR_EXPIRED               what came after a subscription's cursor is forgotten
-    ├── GoneMeanwhile               GONE_MEANWHILE               an object was removed while the operation ran
-    └── InternalError               INTERNAL                     a fault of ours; the log has it under the request id
+    ├── RequestError                   nothing was run: the answer has no `data`
+    │   ├── BadRequest                 BAD_REQUEST                   the body or a parameter has the wrong shape
+    │   ├── MethodNotAllowed           METHOD_NOT_ALLOWED            another HTTP method is needed
+    │   ├── NotAcceptable              NOT_ACCEPTABLE                no media type that the client takes
+    │   ├── Unauthenticated            UNAUTHENTICATED               a token is missing, or is not good any more
+    │   ├── Forbidden                  FORBIDDEN                     the caller lacks a scope
+    │   ├── RequestTimeout             REQUEST_TIMEOUT               the body does not come
+    │   ├── RateLimited                RATE_LIMITED                  the caller has spent what it has in an hour
+    │   ├── RequestTooLarge            REQUEST_TOO_LARGE             the body or the address is too long
+    │   ├── UnsupportedMediaType       UNSUPPORTED_MEDIA_TYPE        the body is not plain UTF-8 JSON
+    │   ├── ParseFailed                GRAPHQL_PARSE_FAILED          the document is not GraphQL
+    │   ├── TokenLimit                 TOKEN_LIMIT                   the document has too many tokens
+    │   ├── DocumentTooLong            TOKEN_LIMIT                   the document has too many characters
+    │   ├── ValidationFailed           GRAPHQL_VALIDATION_FAILED     the document does not fit the schema
+    │   ├── DocumentNotFound           DOCUMENT_NOT_FOUND            there is no document with this id
+    │   ├── UntrustedDocument          UNTRUSTED_DOCUMENT            only trusted documents are taken
+    │   ├── PersistedQueryNotFound     PERSISTED_QUERY_NOT_FOUND     no document with this hash is kept
+    │   ├── PersistedQueryNotSupported PERSISTED_QUERY_NOT_SUPPORTED documents are not kept by their hash
+    │   ├── IntrospectionDisabled      INTROSPECTION_DISABLED        the schema is told to administrators only
+    │   ├── VariablesRefused           BAD_USER_INPUT                variables have values that are refused
+    │   ├── OperationNotFound          OPERATION_NOT_FOUND           which operation to run is not clear
+    │   ├── OperationLimit             OPERATION_LIMIT               the document has too many operations
+    │   ├── DepthLimit                 DEPTH_LIMIT                   the operation is nested too deep
+    │   ├── AliasLimit                 ALIAS_LIMIT                   the operation has too many aliases
+    │   ├── RootFieldLimit             ROOT_FIELD_LIMIT              the operation has too many root fields
+    │   ├── DirectiveLimit             DIRECTIVE_LIMIT               the operation has too many directives
+    │   └── CostLimit                  COST_LIMIT                    the operation may read too many objects
+    ├── BadUserInput                   BAD_USER_INPUT                a value that is refused
+    ├── Timeout                        TIMEOUT                       it took longer than it may
+    ├── Unavailable                    UNAVAILABLE                   the database cannot be reached, or is overloaded
+    ├── CursorExpired                  CURSOR_EXPIRED                what came after a cursor is forgotten
+    ├── GoneMeanwhile                  GONE_MEANWHILE                an object was removed while the operation ran
+    └── InternalError                  INTERNAL                      a fault of ours; the log has the rest
 
 A lookup that finds nothing is not an error: the field is null.
 """

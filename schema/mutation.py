@@ -11,7 +11,7 @@ from typing import Any
 
 import strawberry
 
-from db import registering, schedules, tokens
+from db import audit, registering, schedules, tokens
 from db.queries import tokens as token_queries
 from db.registering import REGISTERED, NotWrittenError
 from db.rules.descriptors import read, read_value
@@ -51,7 +51,7 @@ async def _source_run(context: Context, *, input: SourceRunInput) -> SourcePaylo
             return SourcePayload.refused(UserErrorCode.CONFLICT, message, field="name")
         await schedules.run_now(connection, input.name, allow_removals=input.allow_removals)
         asked = {"allowRemovals": input.allow_removals}
-        await context.audit(connection, "sourceRun", f"source:{input.name}", before=None, after=asked)
+        await audit.append(connection, context.author, "sourceRun", f"source:{input.name}", after=asked)
     return await _done(context, input.name)
 
 
@@ -69,7 +69,9 @@ async def _source_register(context: Context, *, input: SourceRegisterInput) -> S
             held = await schedules.held(connection, declaration.name)
             return _declared_elsewhere(context, held)
         subject, before = f"source:{declaration.name}", was and was.definition
-        await context.audit(connection, "sourceRegister", subject, before=before, after=declaration.definition)
+        await audit.append(
+            connection, context.author, "sourceRegister", subject, before=before, after=declaration.definition
+        )
     return await _done(context, declaration.name)
 
 
@@ -87,25 +89,23 @@ async def _source_unregister(context: Context, *, input: SourceUnregisterInput) 
         was = await schedules.find(connection, input.name)
         await schedules.remove_soon(connection, input.name)
         before = was and was.definition
-        await context.audit(connection, "sourceUnregister", f"source:{input.name}", before=before, after=None)
+        await audit.append(connection, context.author, "sourceUnregister", f"source:{input.name}", before=before)
     return await _done(context, input.name)
 
 
 async def _token_create(context: Context, *, input: TokenCreateInput) -> TokenCreatePayload:
-    by, request = context.caller.subject, context.request_id
     try:
         async with context.writes.engine.begin() as connection:
-            made = await tokens.create(connection, input, by=by, request_id=request)
+            made = await tokens.create(connection, input, context.author)
     except TokenRefusedError as error:
         return TokenCreatePayload(token=None, secret=None, user_errors=[_token_error(error)])
     return TokenCreatePayload(token=await _token(context, made.id), secret=made.secret, user_errors=[])
 
 
 async def _token_revoke(context: Context, *, input: TokenRevokeInput) -> TokenRevokePayload:
-    by, request = context.caller.subject, context.request_id
     try:
         async with context.writes.engine.begin() as connection:
-            token_id = await tokens.revoke(connection, input.name, by=by, request_id=request)
+            token_id = await tokens.revoke(connection, input.name, context.author)
     except TokenRefusedError as error:
         return TokenRevokePayload(token=None, user_errors=[_token_error(error)])
     return TokenRevokePayload(token=await _token(context, token_id), user_errors=[])

@@ -83,8 +83,8 @@ async def test_a_source_is_removed_when_the_operator_says_yes(run: Run, catalog:
     assert (await run("delete", "gone", "--yes")).stdout == "gone is removed, and 0 entities with it.\n"
     assert (await run("delete", "gone", "--yes")).exit_code == 1
     assert await catalog.rows("SELECT by, action, subject, before ->> 'entities' FROM audit ORDER BY id") == [
-        (operator(), "sourceUnregister", "source:teams", "1"),
-        (operator(), "sourceUnregister", "source:gone", "0"),
+        (operator().by, "sourceUnregister", "source:teams", "1"),
+        (operator().by, "sourceUnregister", "source:gone", "0"),
     ]
 
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import tokens
+from db.audit import Author
 from db.engine import create_engine
 from db.rules.refs import Ref
 from db.rules.scopes import Scope
@@ -42,12 +43,12 @@ async def create(engine: AsyncEngine, name: str = "ci", *scopes: str, by: str = 
     """A token, by default for reading."""
     given = TokenCreateInput(name=name, scopes=scopes or ("catalog:read",), **wanted)
     async with engine.begin() as connection:
-        return await tokens.create(connection, given, by=by, request_id="r1")
+        return await tokens.create(connection, given, Author(by, "r1"))
 
 
 async def revoke(engine: AsyncEngine, name: str = "ci", *, by: str = "test") -> int:
     async with engine.begin() as connection:
-        return await tokens.revoke(connection, name, by=by, request_id=None)
+        return await tokens.revoke(connection, name, Author(by))
 
 
 async def refusal(engine: AsyncEngine, name: str = "ci", *scopes: str, **wanted: Any) -> tuple[str, str, str]:
@@ -97,7 +98,7 @@ async def test_what_cannot_be_made_says_which_field_is_wrong(engine: AsyncEngine
     nothing = TokenCreateInput(name="ci", scopes=())
     with pytest.raises(TokenRefusedError, match="A token without a scope could do nothing"):
         async with engine.begin() as connection:
-            await tokens.create(connection, nothing, by="test", request_id=None)
+            await tokens.create(connection, nothing, Author("test"))
     past = datetime.now(UTC) - timedelta(seconds=1)
     passed = "That has passed; a token expires later than now."
     assert await refusal(engine, expires_at=past) == ("INVALID", "expires_at", passed)
@@ -158,7 +159,7 @@ async def test_the_audit_trail_says_who_made_and_revoked_it(engine: AsyncEngine,
 async def test_a_revocation_that_is_rolled_back_is_none(engine: AsyncEngine, catalog: Catalog) -> None:
     await create(engine)
     async with engine.connect() as connection:
-        await tokens.revoke(connection, "ci", by="test", request_id=None)
+        await tokens.revoke(connection, "ci", Author("test"))
         await connection.rollback()
     assert await catalog.rows("SELECT revoked_at FROM api_token") == [None]
     assert await catalog.rows("SELECT action FROM audit") == ["tokenCreate"]

@@ -25,6 +25,7 @@ from api.auth.tokens import ApiTokens
 from api.live import LiveFeed
 from api.settings import Settings
 from db import tokens
+from db.audit import Author
 from db.engine import DatabaseUnreachableError, create_engine
 from db.reading import Reads
 from db.rules import scopes
@@ -81,11 +82,11 @@ class World:
     async def create(self, name: str = "ci", **wanted: Any) -> str:
         given = TokenCreateInput(**{"name": name, "scopes": ("catalog:read",), **wanted})
         async with self.engine.begin() as connection:
-            return (await tokens.create(connection, given, by="test", request_id=None)).secret
+            return (await tokens.create(connection, given, Author("test"))).secret
 
     async def revoke(self, name: str = "ci") -> None:
         async with self.engine.begin() as connection:
-            await tokens.revoke(connection, name, by="test", request_id=None)
+            await tokens.revoke(connection, name, Author("test"))
 
     async def ask(self, token: str) -> Caller:
         return await self.tokens.caller(token)

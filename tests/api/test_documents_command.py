@@ -16,6 +16,7 @@ from api.app import _operations
 from api.cli import main
 from api.settings import Settings
 from schema.build import create_schema
+from tests.house.checkout import ROOT
 
 pytestmark = pytest.mark.usefixtures("on_its_own")
 
@@ -167,3 +168,18 @@ def test_the_limits_are_those_of_the_settings(frontend: Path, tmp_path: Path, mo
 @pytest.mark.parametrize("words", [("check", "nowhere"), ("build", "nowhere", "--to", "there"), ("build",)])
 def test_a_command_that_is_not_whole_is_told_so(words: Any) -> None:
     assert run(*words).exit_code == 2
+
+
+def test_the_pages_of_a_portal_pass_the_limits(tmp_path: Path) -> None:
+    built = run("build", ROOT / "tests" / "clients" / "pages.graphql", "--to", tmp_path / "trusted")
+    assert built.exit_code == 0, built.output
+    pages = {words[0]: int(words[3].replace(",", "")) for words in map(str.split, built.stdout.splitlines()[1:-1])}
+    assert {"CatalogPageQuery", "ManagePageQuery", "ServicePageQuery", "SquadPageQuery"} <= pages.keys()
+    assert max(pages.values()) < 5_000  # a tenth of what is allowed
+
+
+def test_a_folder_without_operations_is_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / "page.ts").write_text("export const page = gql`query Page { __typename }`")
+    built = run("build", tmp_path, "--to", tmp_path / "trusted")
+    assert (built.exit_code, built.stderr.startswith("Error: There is no operation in ")) == (1, True)
+    assert not (tmp_path / "trusted").exists()

@@ -75,8 +75,8 @@ async def template(
 async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
     """The URL of a fresh database with all tables, for one test."""
     name = f"{template}_{uuid4().hex[:12]}"
-    async with connected(postgres) as server:
-        await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    async with connected(postgres) as server:  # as files, which is faster than through the log of a server of tests
+        await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     yield database_at(postgres, name)
     async with connected(postgres) as server:
         await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

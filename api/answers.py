@@ -11,7 +11,16 @@ from typing import Any
 import structlog
 from graphql import ExecutionResult, GraphQLError
 
-from schema.errors import CatalogError, InternalError, Timeout, Unavailable, for_client, formatted, origin
+from schema.errors import (
+    CatalogError,
+    InternalError,
+    ResponseLimit,
+    Timeout,
+    Unavailable,
+    for_client,
+    formatted,
+    origin,
+)
 
 _log = structlog.get_logger("catalograph.graphql")
 
@@ -42,6 +51,12 @@ def refusal(error: Exception, identity: str) -> CatalogError:
     answer = for_client(error, identity)
     _log_failure(error, answer)
     return answer
+
+
+def check_size(text: bytes, limit: int) -> None:
+    """Refuse to send an answer that is longer than so many bytes. Raises ResponseLimit."""
+    if len(text) > limit:
+        raise ResponseLimit(f"The answer has {len(text):,} bytes, and {limit:,} are allowed: ask for less at once")
 
 
 def _was_refused(result: ExecutionResult) -> bool:

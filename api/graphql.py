@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from api import media_types
-from api.answers import Body, refusal, told
+from api.answers import Body, check_size, refusal, told
 from api.contexts import Contexts, MakeContext, RequestContext, Who
 from api.graphiql import graphiql_page
 from api.log import request_id
@@ -147,25 +147,29 @@ class GraphQLEndpoint:
             result = await while_wanted(running, receive, self._settings.operation_timeout)
         finally:
             scope["state"]["log"]["statements"] = context.statements
-        return _response(result, media_type, request_id(scope))
+        answer = _response(result, media_type, request_id(scope))
+        check_size(answer.body, self._settings.response_limit)
+        return answer
 
     def _stream(self, operation: Ready, parameters: Parameters, caller: Caller, scope: Scope) -> Stream:
         """The answers of a subscription. What is refused before it begins is raised now."""
         contexts = Contexts(self._make_context, scope, self._who)
         seconds = self._settings.operation_timeout
         answers = operation.subscribe(parameters.variables, caller, contexts.fresh, seconds)
-        return _events(answers, contexts, scope)
+        return _events(answers, contexts, scope, self._settings.response_limit)
 
 
-async def _events(answers: AsyncGenerator[ExecutionResult], contexts: Contexts, scope: Scope) -> Stream:
-    """Each answer as an event; the last one says what ended them, if anything did."""
+async def _events(answers: AsyncGenerator[ExecutionResult], contexts: Contexts, scope: Scope, limit: int) -> Stream:
+    """Each answer as an event, of at most `limit` bytes; the last one says what ended them, if anything did."""
     log, identity = scope["state"]["log"], request_id(scope)
     log["answers"] = 0
     try:
         async with aclosing(answers):
             async for answer in answers:
                 body, _ = told(answer, identity)
-                yield event(body)
+                text = event(body)
+                check_size(text, limit)
+                yield text
                 log["answers"] += 1
     except Exception as error:  # noqa: BLE001 - the outermost frame, as above
         yield event({"errors": refusal(error, identity).all()})

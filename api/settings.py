@@ -236,6 +236,12 @@ class Settings(BaseModel):
         description="Highest cost of an operation: about as many objects as it may read, by the rules in "
         "docs/errors.md. 100 components with all that a page shows of them, in lists of 20, cost 22,000.",
     )
+    response_limit: int = Field(
+        default=20_000_000,
+        ge=10_000,
+        description="Longest answer, in bytes. The longest sensible page is a hundredth of that; a longer one keeps "
+        "others waiting while it is made.",
+    )
     rate_limit: Points = Field(
         default=5000,
         ge=0,

@@ -20,7 +20,7 @@ from graphql import ExecutionResult, OperationType
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
-from api.answers import refusal, told
+from api.answers import check_size, refusal, told
 from api.contexts import Contexts, MakeContext, Who
 from api.log import request_id
 from api.operation import Operations
@@ -277,11 +277,15 @@ class _Connection:
 
     async def _next(self, name: str, answer: ExecutionResult) -> None:
         body, _ = told(answer, self._identity)
-        await self._send({"id": name, "type": "next", "payload": body})
+        text = jsonb.encode({"id": name, "type": "next", "payload": body})
+        check_size(text, self._settings.response_limit)
+        await self._say(text.decode())
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._say(jsonb.encode_text(message))
+
+    async def _say(self, text: str) -> None:
         """Send a message when it is its turn. Raises WebSocketDisconnect."""
-        text = jsonb.encode_text(message)
         async with self._turn:
             try:
                 await self._socket.send({"type": "websocket.send", "text": text})

@@ -29,6 +29,7 @@
     │   ├── DirectiveLimit             DIRECTIVE_LIMIT               the operation has too many directives
     │   └── CostLimit                  COST_LIMIT                    the operation may read too many objects
     ├── BadUserInput                   BAD_USER_INPUT                a value that is refused
+    ├── ResponseLimit                  RESPONSE_LIMIT                the answer is too long
     ├── Timeout                        TIMEOUT                       it took longer than it may
     ├── Unavailable                    UNAVAILABLE                   the database cannot be reached, or is overloaded
     ├── CursorExpired                  CURSOR_EXPIRED                what came after a cursor is forgotten
@@ -323,6 +324,13 @@ class BadUserInput(CatalogError):
     """A variable or an argument has a value that is refused; the message names it and says what is allowed."""
 
     code = "BAD_USER_INPUT"
+    status = 400
+
+
+class ResponseLimit(CatalogError):
+    """The answer is longer than the limit. The operation has run, and what a mutation did is done."""
+
+    code = "RESPONSE_LIMIT"
     status = 400
 
 

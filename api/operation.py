@@ -193,7 +193,7 @@ class Ready:
             else:
                 if not any(map(_is_outage, answer.errors or ())):
                     if cost >= COST_OF_A_POINT:  # cheap events are free
-                        self.admit(own.caller, cost - cost % COST_OF_A_POINT)
+                        self._report(own.caller, self._charge(own.caller, cost - cost % COST_OF_A_POINT))
                     return answer
             await asyncio.sleep(_RETRY)
 
@@ -201,15 +201,20 @@ class Ready:
         """The values of the variables, and what the operation costs with them, if the caller may have it."""
         variables, cost = self._bound(given)
         self.weight.allow(caller, variables.coerced)
+        unpaid = self._charge(caller, cost)
         if self.report_only:
-            self._report(caller, variables, cost)
-        else:
-            self.admit(caller, cost)
+            self._report(caller, self.excess, _excess(self.weight.check, variables.coerced), unpaid)
         return variables, cost
 
-    def _report(self, caller: Caller, variables: VariableValues, cost: int) -> None:
-        """Log the first limit that would have kept the caller from the operation."""
-        over = (self.excess, _excess(self.weight.check, variables.coerced), _excess(self.admit, caller, cost))
+    def _charge(self, caller: Caller, cost: int) -> Excess | None:
+        """Let the caller have what costs so much; where limits are only reported, give what would be to report."""
+        if self.report_only:
+            return _excess(self.admit, caller, cost)
+        self.admit(caller, cost)
+        return None
+
+    def _report(self, caller: Caller, *over: Excess | None) -> None:
+        """Log the first limit that would have kept the caller from the operation, or from an event."""
         if first := next(filter(None, over), None):
             _log.warning("over a limit", **first._asdict(), operation=self.name, caller=caller.subject)
 

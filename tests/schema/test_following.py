@@ -16,13 +16,15 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from api.live import LiveFeed
 from api.operation import Operations
 from db import changes
 from db.engine import create_engine
+from schema.caller import Caller
 from schema.context import Context
-from schema.errors import BadUserInput, CursorExpired, Unauthenticated, Unavailable
+from schema.errors import BadUserInput, CursorExpired, RateLimited, Unauthenticated, Unavailable
 from schema.limits import Limits
 from schema.live import Place
 from tests.ingesting import ANN, Catalog, Tree, component
@@ -322,6 +324,22 @@ async def test_an_event_is_charged_by_its_whole_hundreds(
         answer = await anext(answers)
     assert answer.extensions
     assert charged == [answer.extensions["cost"], *whole]
+
+
+async def test_a_dear_event_is_reported_and_given_where_limits_are_only_reported(live: Graph, tmp_path: Path) -> None:
+    Tree(tmp_path).write("a.yaml", ANN)
+    await Catalog(live.engine).ingest(tmp_path)
+
+    def admit(_caller: Caller, cost: int) -> None:
+        if cost == 100:  # of an event; the subscription itself costs some more
+            raise RateLimited("enough", retry_after=1, standing={})
+
+    query = "subscription { entityChanges { entity { relations(first: 100) { nodes { type } } } } }"
+    operation = Operations(live.schema, Limits(), admit=admit, report_only=True).ready(query)
+    with capture_logs() as log:
+        async with aclosing(operation.subscribe({}, live.caller, live.fresh, 10)) as answers:
+            assert (await anext(answers)).errors is None
+    assert [(line["event"], line["code"]) for line in log] == [("over a limit", "RATE_LIMITED")]
 
 
 async def test_a_stream_without_events_ends_when_its_caller_may_not_have_any_more(

@@ -8,8 +8,6 @@ dataclass of `db.rules` is a GraphQL input. What it is given has been checked.
 
 from __future__ import annotations
 
-import inspect
-import typing
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -19,7 +17,7 @@ from db.rules.scopes import Scope
 from schema.access import requires
 from schema.inputs import DESCRIPTIONS, arguments_of
 from schema.levels import alone
-from schema.levels.edge import NONE, Descriptions, argument
+from schema.levels.edge import NONE, Descriptions, argument, keywords_of
 
 
 def call(function: Callable[..., Awaitable[Any]], description: str, *, arguments: Descriptions = NONE) -> Any:
@@ -50,12 +48,9 @@ class CallField(StrawberryField):
         super().__init__(description=description, is_subscription=is_subscription)
         self.init = self.repr = self.compare = False
         self._function = function
-        parameters = inspect.signature(function).parameters.values()
-        named = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
-        hints = typing.get_type_hints(function)
-        self._hints = {name: hints[name] for name in named}
+        self._hints, named = keywords_of(function)
         descriptions = {**DESCRIPTIONS, **arguments}
-        self.arguments = [argument(name, hints[name], named[name], descriptions[name]) for name in named]
+        self.arguments = [argument(name, hint, named[name], descriptions[name]) for name, hint in self._hints.items()]
 
     @property
     def is_basic_field(self) -> bool:

@@ -152,9 +152,7 @@ class EdgeField(StrawberryField):
         parameters = inspect.signature(body).parameters.values()
         # Whose columns the body reads: the table that its positional parameter is named after. None for a root.
         self.parent = next((p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD), None)
-        named = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
-        hints = typing.get_type_hints(body)
-        self._own = {name: hints[name] for name in named}
+        self._own, named = keywords_of(body)
         self._hints = {**self._own, **more}
         self.arguments = [
             argument(name, hint, named.get(name), {**DESCRIPTIONS, **arguments}[name])
@@ -374,6 +372,14 @@ def _keys(asked: Sequence[EntityOrder], order: tuple[Key, ...]) -> tuple[Key, ..
 def _fingerprint(field: str, *arguments: object) -> str:
     """What a cursor is bound to: its field, and the arguments that say which rows there are, in which order."""
     return hashlib.blake2s(f"{field}{arguments}".encode(), digest_size=6).hexdigest()
+
+
+def keywords_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, inspect.Parameter]]:
+    """The keyword-only parameters of a function by name: their types, and themselves."""
+    parameters = inspect.signature(function).parameters.values()
+    named = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    hints = typing.get_type_hints(function)
+    return {name: hints[name] for name in named}, named
 
 
 def argument(name: str, hint: Any, parameter: inspect.Parameter | None, description: str) -> StrawberryArgument:

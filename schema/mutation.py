@@ -16,7 +16,7 @@ from db.queries import tokens as token_queries
 from db.registering import REGISTERED, NotWrittenError
 from db.rules.descriptors import read, read_value
 from db.rules.placeholders import IncludeError
-from db.rules.records import Finding, Record
+from db.rules.records import Record
 from db.rules.refs import Ref
 from db.rules.registrations import EntityRegisterInput, EntityUnregisterInput, EntityUpdateInput
 from db.rules.scopes import Scope
@@ -155,18 +155,17 @@ async def _written(
     context: Context, input: EntityRegisterInput | EntityUpdateInput, write: Callable[[Record], Awaitable[None]]
 ) -> EntityPayload:
     if (input.entity is None) == (input.yaml is None):
-        return _refused(None, UserErrorCode.INVALID, "Give either `entity` or `yaml`.")
+        return EntityPayload.refused(_invalid("Give either `entity` or `yaml`."))
     if input.yaml is None:
         reading = await asyncio.to_thread(read_value, input.entity, kinds=REGISTERED.kinds)
     else:
         reading = await asyncio.to_thread(read, input.yaml.encode(), include=_no_files, kinds=REGISTERED.kinds)
     if reading.skipped:
-        return _refused(None, UserErrorCode.INVALID, "A document of one of Kubernetes' own API groups is no entity.")
+        return EntityPayload.refused(_invalid("A document of one of Kubernetes' own API groups is no entity."))
     if reading.documents > 1 or not (reading.rejected or reading.records):
-        message = f"There are {reading.documents} documents; one is written at a time."
-        return _refused(None, UserErrorCode.INVALID, message)
+        return EntityPayload.refused(_invalid(f"There are {reading.documents} documents; one is written at a time."))
     if reading.rejected:
-        return EntityPayload(entity_ref=None, entity=None, user_errors=[_user_error(f) for f in reading.findings])
+        return EntityPayload.refused(*(_invalid(found.message, found.field) for found in reading.findings))
     (record,) = reading.records
     return await _outcome(context, record.ref, write(record))
 
@@ -175,22 +174,17 @@ def _no_files(path: str) -> bytes:
     raise IncludeError(f"there is no file {path} beside it")
 
 
-def _user_error(finding: Finding) -> UserError:
-    return UserError(code=UserErrorCode.INVALID, message=finding.message, field=finding.field)
+def _invalid(message: str, field: str | None = None) -> UserError:
+    return UserError(code=UserErrorCode.INVALID, message=message, field=field)
 
 
 async def _outcome(context: Context, ref: str, writing: Awaitable[None]) -> EntityPayload:
     try:
         await writing
     except NotWrittenError as error:
-        return _refused(ref, UserErrorCode(error.code), str(error))
+        return EntityPayload.refused(UserError(code=UserErrorCode(error.code), message=str(error)), ref=ref)
     loader = context.loaders.entity_by_ref.clear(ref)  # a mutation before this one may have asked
     return EntityPayload(entity_ref=EntityRef(ref), entity=await loader.load(ref), user_errors=[])
-
-
-def _refused(ref: str | None, code: UserErrorCode, message: str) -> EntityPayload:
-    error = UserError(code=code, message=message)
-    return EntityPayload(entity_ref=EntityRef(ref) if ref else None, entity=None, user_errors=[error])
 
 
 async def _done(context: Context, name: str) -> SourcePayload:

@@ -42,6 +42,11 @@ class EntityPayload:
     )
     user_errors: list[UserError] = strawberry.field(description="Why nothing was done; empty where it was.")
 
+    @classmethod
+    def refused(cls, *errors: UserError, ref: str | None = None) -> Self:
+        """Nothing was done."""
+        return cls(entity_ref=EntityRef(ref) if ref else None, entity=None, user_errors=[*errors])
+
 
 @strawberry.type(description="What came of a mutation of a source.")
 class SourcePayload:

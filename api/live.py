@@ -28,6 +28,7 @@ from db.reading import Reads
 from db.rules.refs import Ref
 from schema.errors import Unavailable
 from schema.levels.reading import compiled
+from schema.outages import over_outages
 
 T = TypeVar("T")
 Connect = Callable[[], Awaitable[Any]]
@@ -145,22 +146,21 @@ class LiveFeed:
 
         Who leaves while it is read takes it from nobody.
         """
-        while True:
-            task = self._shared.get(key)
-            if task is None:
-                task = self._shared[key] = asyncio.ensure_future(read())
-                while len(self._shared) > _KEPT:
-                    self._shared.popitem(last=False)
-            try:
-                result: T = await asyncio.shield(task)
-            except Exception as error:
-                if self._shared.get(key) is task:
-                    del self._shared[key]
-                if failure_of(error) != "unavailable":
-                    raise
-                await asyncio.sleep(_RETRY)
-            else:
-                return result
+        return await over_outages(partial(self._read_once, key, read))
+
+    async def _read_once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = asyncio.ensure_future(read())
+            while len(self._shared) > _KEPT:
+                self._shared.popitem(last=False)
+        try:
+            result: T = await asyncio.shield(task)
+        except Exception:
+            if self._shared.get(key) is task:
+                del self._shared[key]
+            raise
+        return result
 
     async def _fetch(self, text: str, values: Sequence[Any]) -> list[Any]:
         return await self._reads.fetch(text, values)

@@ -33,7 +33,6 @@ from api.documents import Documents
 from api.request_parameters import Parameters
 from api.settings import COST_OF_A_POINT, Settings
 from api.wanted import ended, in_time
-from db.engine import failure_of
 from schema.access import NO_INTROSPECTION, rules_of
 from schema.caller import Caller
 from schema.errors import (
@@ -46,16 +45,15 @@ from schema.errors import (
     Unavailable,
     ValidationFailed,
     VariablesRefused,
-    origin,
 )
 from schema.levels.operation import Operation
 from schema.limits import Limits, Weight, weigh
+from schema.outages import is_outage, over_outages
 
 MOST_KEPT = 50_000  # fields of plans
 _CHARACTERS = 10  # of a document, that take about the memory of one field of a plan
 _END = object()  # of a stream of events
 _LOOK_SECONDS = 15.0  # between two looks at the caller of a stream in which nothing happens
-_RETRY = 0.5  # seconds between two tries of an event while the database is away
 _LEAST = 20  # fields that each operation is counted as, at least: so there are never too many to count
 _LONGEST = 50_000  # characters of a document that is kept; 2,000 tokens are longer only by comments and spaces
 
@@ -182,20 +180,18 @@ class Ready:
 
     async def _answer(self, variables: VariableValues, cost: int, fresh: Fresh, event: object) -> ExecutionResult:
         """The answer to one event, over outages of the database: nobody would ask for the event again."""
-        while True:
-            try:
-                async with fresh() as own:
-                    self.weight.allow(own.caller, variables.coerced)
-                    answer = await self._run(variables, cost, own, event)
-            except Exception as error:
-                if not _is_outage(error):
-                    raise
-            else:
-                if not any(map(_is_outage, answer.errors or ())):
-                    if cost >= COST_OF_A_POINT:  # cheap events are free
-                        self._report(own.caller, self._charge(own.caller, cost - cost % COST_OF_A_POINT))
-                    return answer
-            await asyncio.sleep(_RETRY)
+
+        async def answer() -> ExecutionResult:
+            async with fresh() as own:
+                self.weight.allow(own.caller, variables.coerced)
+                result = await self._run(variables, cost, own, event)
+            if outage := next(filter(is_outage, result.errors or ()), None):
+                raise outage
+            if cost >= COST_OF_A_POINT:  # cheap events are free
+                self._report(own.caller, self._charge(own.caller, cost - cost % COST_OF_A_POINT))
+            return result
+
+        return await over_outages(answer)
 
     def _admitted(self, given: dict[str, Any], caller: Caller) -> tuple[VariableValues, int]:
         """The values of the variables, and what the operation costs with them, if the caller may have it."""
@@ -234,11 +230,6 @@ class Ready:
             if self.operation.weight != planned:
                 self.grown()
         return ExecutionResult(result.data, result.errors, {"cost": cost})
-
-
-def _is_outage(error: Exception) -> bool:
-    cause = origin(error)
-    return isinstance(cause, Unavailable) or failure_of(cause) == "unavailable"
 
 
 def _excess(check: Callable[..., object], *given: object) -> Excess | None:

@@ -1,6 +1,5 @@
 """Where subscriptions start."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +8,6 @@ from typing import Any
 import strawberry
 
 from db.changes import Change, ForgottenError
-from db.engine import failure_of
 from db.queries import changes
 from db.rules.filters import EntityFilter
 from db.rules.matches import Judge, compiled, trees_of, unanswerable
@@ -23,9 +21,8 @@ from schema.errors import BadUserInput, CursorExpired
 from schema.inputs import Cursor
 from schema.levels import alone
 from schema.live import Live, Place
+from schema.outages import over_outages
 from schema.types.change import EntityEvent, EventKind
-
-_RETRY = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +78,7 @@ async def _present(context: Context, wanted: EntityFilter | None, at: Place) -> 
 
 async def _present_after(context: Context, wanted: EntityFilter | None, last: int) -> list[Any]:
     """A page of what is there. When many begin to follow at once, some have to wait for their turn."""
-    while True:
-        try:
-            return await alone.answer(changes.present, context.reader, filter=wanted, after=last)
-        except Exception as error:
-            if failure_of(error) != "unavailable":
-                raise
-        await asyncio.sleep(_RETRY)
+    return await over_outages(lambda: alone.answer(changes.present, context.reader, filter=wanted, after=last))
 
 
 async def _changes(live: Live, wanted: EntityFilter | None, position: int) -> AsyncIterator[Event]:
